@@ -1,0 +1,50 @@
+# Everything a fresh machine needs is installed into .venv from the hash-locked lists in deploy/requirements.
+.DEFAULT_GOAL := help
+.PHONY: help run test faults soak check lock clean
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := deploy/requirements
+INSTALL := deploy/requirements/install
+
+help:  ## What can be made
+	@grep -E '^[a-z][a-z-]*:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 12
+
+run: $(VENV)/.run  ## Run the agent with the lab, or with CONFIG=relaycanary.yaml on a real tenant
+ifdef CONFIG
+	@exec $(BIN)/relaycanary run --config $(CONFIG)
+else
+	@exec $(BIN)/relaycanary run --lab
+endif
+
+test: $(VENV)/.test check  ## Install what the tests need, then lint, types, import contracts and every test
+	@deploy/testbed/install
+	@$(BIN)/pytest -n 3 --dist loadfile
+
+faults: $(VENV)/.test  ## Every fault, the long ones and long histories too
+	@deploy/testbed/install
+	@$(BIN)/pytest tests/faults tests/properties -m "long or not long" --hypothesis-profile=long
+
+soak: $(VENV)/.test  ## 24 simulated hours and one real hour: memory, descriptors, threads, ledger, latency
+	@deploy/testbed/install
+	@PYTHONPATH=tests:deploy/testbed $(BIN)/python -m soak --hours 24 --real-minutes 60
+
+check: $(VENV)/.test  ## Lint, types and import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+lock: $(VENV)/.test  ## Write the locked lists anew from pyproject.toml
+	@deploy/requirements/lock
+
+clean:  ## Remove what was installed and what the lab keeps
+	rm -rf $(VENV) .lab .testbed dist
+
+$(VENV)/.run: $(LOCKS)/run.lock pyproject.toml
+	@$(INSTALL) $(VENV) $(LOCKS)/run.lock $@
+
+$(VENV)/.test: $(LOCKS)/test.lock pyproject.toml
+	@$(INSTALL) $(VENV) $(LOCKS)/test.lock $@
+	@cp $@ $(VENV)/.run
