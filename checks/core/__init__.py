@@ -1,0 +1,1 @@
+"""The pure part: values and decisions. No I/O, no clock, no randomness, no logging; a machine keeps it so."""

@@ -1,0 +1,223 @@
+"""Judge one canary, and say how a check stands. Pure: facts and the time come in, a verdict goes out.
+
+Two promises are kept here. *Never a false green*: nothing passes that was not seen. *Never a false page*: `lost`
+needs a complete look into every watched folder that began at or after the deadline, and the deadline moves on by
+the time in which nobody looked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from checks.core import expect, refusal
+from checks.core.model import (
+    Accepted,
+    BlindSpan,
+    Conclusion,
+    Facts,
+    Outcome,
+    Pending,
+    Refused,
+    Sighting,
+    TlsFacts,
+    Untried,
+    Verdict,
+    Watching,
+)
+
+DEFAULT_VERDICT: dict[Outcome, Verdict] = {
+    Outcome.DELIVERED: Verdict.PASS,
+    Outcome.LATE: Verdict.WARN,
+    Outcome.JUNK: Verdict.FAIL,
+    Outcome.DEGRADED: Verdict.WARN,
+    Outcome.BOUNCED: Verdict.FAIL,
+    Outcome.LOST: Verdict.FAIL,
+    Outcome.UNREACHABLE: Verdict.FAIL,
+    Outcome.TLS_FAILED: Verdict.FAIL,
+    Outcome.AUTH_FAILED: Verdict.FAIL,
+    Outcome.DEFERRED: Verdict.FAIL,
+    Outcome.REJECTED: Verdict.FAIL,
+    Outcome.ACCEPTED: Verdict.FAIL,
+    Outcome.INDETERMINATE: Verdict.UNKNOWN,
+    Outcome.UNOBSERVED: Verdict.UNKNOWN,
+    Outcome.LOCAL_FAULT: Verdict.UNKNOWN,
+}
+
+SEEN = frozenset({Outcome.DELIVERED, Outcome.LATE, Outcome.JUNK, Outcome.DEGRADED})
+"""Outcomes that rest on a sighting; a sighting after any other counts as recovered."""
+
+
+def judge(facts: Facts, now: float) -> Conclusion | Pending:
+    """Say what is known about a canary at *now*; the same facts always give the same answer."""
+    match facts.attempt:
+        case Untried(detail=detail):
+            return _conclude(facts, Outcome.LOCAL_FAULT, (detail,))
+        case None if not facts.abandoned:
+            return Pending(again_at=_give_up_at(facts), deadline_at=_deadline(facts))
+        case Refused() as refused if not refusal.in_doubt(refused):
+            return _refused(facts, refused)
+        case Accepted() if facts.canary.check.expect.refused is not None:
+            return _conclude(facts, Outcome.ACCEPTED, ("the message was accepted, and should have been refused",))
+        case _:
+            return _awaited(facts, now)
+
+
+def _refused(facts: Facts, refused: Refused) -> Conclusion:
+    outcome = refusal.outcome_of(refused, online=facts.online)
+    reasons = refusal.reasons_of(refused)
+    wanted = facts.canary.check.expect.refused
+    if wanted is None or outcome is not Outcome.REJECTED:
+        return _conclude(facts, outcome, reasons)
+    found = refused.reply.enhanced if refused.reply is not None else None
+    if found is not None and re.fullmatch(wanted, found):
+        return _conclude(facts, outcome, reasons, verdict=Verdict.PASS)
+    return _conclude(facts, outcome, (f"refused: expected {wanted}, found {found or 'no enhanced code'}", *reasons))
+
+
+def _awaited(facts: Facts, now: float) -> Conclusion | Pending:
+    """Judge a canary that was accepted, or that may have been."""
+    if facts.sightings:
+        return _arrived(facts, min(facts.sightings, key=lambda seen: seen.seen_at))
+    for bounce in facts.bounces:
+        if bounce.final:
+            return _conclude(facts, Outcome.BOUNCED, (bounce.diagnostic or bounce.status or bounce.action,))
+    sure = isinstance(facts.attempt, Accepted)
+    deadline = _deadline(facts)
+    if _looked_since(facts.watching, deadline):
+        if sure:
+            return _conclude(facts, Outcome.LOST, ("not seen in any watched folder",))
+        return _conclude(facts, Outcome.INDETERMINATE, (_doubt(facts), "not seen"))
+    give_up = _give_up_at(facts)
+    if now >= give_up:
+        outcome = Outcome.UNOBSERVED if sure else Outcome.INDETERMINATE
+        reasons = ("nobody could look into the mailbox",) if sure else (_doubt(facts), "nobody could look")
+        return _conclude(facts, outcome, reasons)
+    return Pending(again_at=min(deadline, give_up) if now < deadline else give_up, deadline_at=deadline)
+
+
+def _arrived(facts: Facts, first: Sighting) -> Conclusion:
+    check = facts.canary.check
+    if check.expect.refused is not None:
+        return _conclude(facts, Outcome.ACCEPTED, ("the message arrived, and should have been refused",), first)
+    reasons: tuple[str, ...] = ()
+    began = _began(facts)
+    earliest = max(0.0, first.after_at - began) if first.after_at is not None else 0.0
+    late = earliest > check.limits.late_after
+    if not late and first.seen_at - began > check.limits.late_after:
+        reasons = ("timeliness_unobserved",)
+    if check.expect.placement == "inbox" and (first.junk or (first.findings and first.findings.marked_junk)):
+        where = f"in folder {first.ref.folder}" if first.junk else f"marked as junk: {first.findings.marked_junk}"  # type: ignore[union-attr]
+        return _conclude(facts, Outcome.JUNK, (f"placement: expected inbox, found {where}", *reasons), first)
+    unmet = expect.unmet(check.expect, first.findings, _tls(facts))
+    if late:
+        return _conclude(facts, Outcome.LATE, (*unmet, *reasons), first)
+    if unmet:
+        return _conclude(facts, Outcome.DEGRADED, (*unmet, *reasons), first)
+    return _conclude(facts, Outcome.DELIVERED, reasons, first)
+
+
+def _conclude(
+    facts: Facts,
+    outcome: Outcome,
+    reasons: Sequence[str],
+    seen: Sighting | None = None,
+    *,
+    verdict: Verdict | None = None,
+) -> Conclusion:
+    """Put a conclusion together, with every duration that is known."""
+    began = _began(facts)
+    accepted_at = facts.attempt.transcript.ended_at if isinstance(facts.attempt, Accepted) else None
+    gap = None
+    if seen is not None:
+        not_before = accepted_at if accepted_at is not None else began
+        gap = max(0.0, seen.seen_at - max(not_before, seen.after_at or not_before))
+    return Conclusion(
+        canary=facts.canary.id,
+        outcome=outcome,
+        verdict=verdict or DEFAULT_VERDICT[outcome],
+        reasons=tuple(reasons),
+        submission=None if accepted_at is None else accepted_at - began,
+        delivery=None if seen is None or accepted_at is None else seen.seen_at - accepted_at,
+        end_to_end=None if seen is None else seen.seen_at - began,
+        observation_gap=gap,
+    )
+
+
+def _began(facts: Facts) -> float:
+    attempt = facts.attempt
+    return attempt.transcript.began_at if isinstance(attempt, Accepted | Refused) else facts.canary.started_at
+
+
+def _tls(facts: Facts) -> TlsFacts | None:
+    return facts.attempt.transcript.tls if isinstance(facts.attempt, Accepted | Refused) else None
+
+
+def _doubt(facts: Facts) -> str:
+    if isinstance(facts.attempt, Refused):
+        return f"no answer to the message: {facts.attempt.detail or facts.attempt.cause.value}"
+    return "the agent stopped while the message was being sent"
+
+
+def _give_up_at(facts: Facts) -> float:
+    limits = facts.canary.check.limits
+    return _began(facts) + limits.lost_after + limits.observe_within
+
+
+def _deadline(facts: Facts) -> float:
+    """When `lost_after` of *watched* time has passed since the first byte."""
+    began = _began(facts)
+    deadline = began + facts.canary.check.limits.lost_after
+    for span in _merged(facts.watching.blind):
+        if span.ended_at > began and span.began_at < deadline:
+            deadline += span.ended_at - max(span.began_at, began)
+    return deadline
+
+
+def _merged(spans: Sequence[BlindSpan]) -> list[BlindSpan]:
+    """Join spans that overlap (several folders may have been unwatched at once), in order of time."""
+    merged: list[BlindSpan] = []
+    for span in sorted(spans, key=lambda one: one.began_at):
+        if merged and span.began_at <= merged[-1].ended_at:
+            last = merged.pop()
+            span = BlindSpan(began_at=last.began_at, ended_at=max(last.ended_at, span.ended_at))  # noqa: PLW2901
+        merged.append(span)
+    return merged
+
+
+def _looked_since(watching: Watching, deadline: float) -> bool:
+    looks = watching.looked_at.values()
+    return bool(looks) and all(began is not None and began >= deadline for began in looks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a check's current verdict depends on, besides the time.
+
+    `newest` is the verdict of the newest-started concluded canary, `concluded_at` when that came; `looked_at` is
+    when the last complete look into all folders of its mailbox began; `overdue` counts canaries unseen past
+    `late_after` by complete looks.
+    """
+
+    newest: Verdict | None
+    concluded_at: float | None
+    looked_at: float | None
+    overdue: int
+    every: float
+    late_after: float
+
+
+def current(standing: Standing, now: float) -> tuple[Verdict, str]:
+    """Say how a check stands at *now*, and why in a few words; it never is green while nobody can look."""
+    stale_after = max(3 * standing.every, standing.late_after + standing.every)
+    if standing.looked_at is None or now - standing.looked_at > stale_after:
+        return Verdict.UNKNOWN, "the mailbox has not been read for too long"
+    if standing.newest is None or standing.concluded_at is None:
+        return (Verdict.WARN, "overdue") if standing.overdue else (Verdict.UNKNOWN, "nothing has concluded yet")
+    stale = now - standing.concluded_at > stale_after
+    if standing.overdue and (stale or standing.newest is not Verdict.FAIL):
+        return Verdict.WARN, "overdue"
+    if stale:
+        return Verdict.UNKNOWN, "no canary has concluded for too long"
+    return standing.newest, ""
