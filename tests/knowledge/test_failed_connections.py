@@ -1,0 +1,84 @@
+"""Failures without an answer: what they mean, by how a hand-over ended."""
+
+import pytest
+
+from checks.core.model import Cause, Protocol, Refused, Reply, Stage, Transcript
+from checks.knowledge import Exactness, diagnose_refusal
+
+ENDPOINT = "contoso-com.mail.protection.outlook.com [192.0.2.1]:25"
+
+
+def refused(stage, cause, detail="", *, endpoint=ENDPOINT, **more):
+    transcript = Transcript(began_at=0.0, ended_at=1.0, endpoint=endpoint)
+    return Refused(stage=stage, cause=cause, detail=detail, transcript=transcript, **more)
+
+
+@pytest.mark.parametrize(
+    ("stage", "cause", "detail", "row"),
+    [
+        (Stage.CONNECT, Cause.CONNECT, "no TCP connection: 192.0.2.1: Connection refused", "port-25-refused"),
+        (Stage.CONNECT, Cause.CONNECT, "no TCP connection: 192.0.2.1: Connection timed out", "port-25-timeout"),
+        (Stage.CONNECT, Cause.CONNECT, "no TCP connection: 192.0.2.1: No route to host", "network-unreachable"),
+        (Stage.CONNECT, Cause.CONNECT, "no TCP connection: 192.0.2.1: Invalid argument", "no-connection"),
+        (Stage.DNS, Cause.NAME, "NXDOMAIN: contoso.example does not exist", "name-not-found"),
+        (Stage.DNS, Cause.NAME, "timeout: no name server answered for the MX record", "name-temporary"),
+        (Stage.DNS, Cause.NAME, "an answer of the name servers did not come within 5 s", "name-temporary"),
+        (Stage.DNS, Cause.NAME, "the MX records of contoso.example name no valid host", "name-failed"),
+        (
+            Stage.STARTTLS,
+            Cause.TLS,
+            "the certificate of mx was refused: certificate has expired",
+            "certificate-has-expired",
+        ),
+        (
+            Stage.STARTTLS,
+            Cause.TLS,
+            "the certificate of mx was refused: self-signed certificate",
+            "certificate-self-signed",
+        ),
+        (Stage.STARTTLS, Cause.TLS, "the certificate of mx was refused: something new", "certificate-refused"),
+        (Stage.STARTTLS, Cause.TLS, "the TLS handshake with mx failed: odd", "tls-failed"),
+        (Stage.STARTTLS, Cause.DROPPED, "mx ended the connection", "tls-broken-off"),
+        (Stage.STARTTLS, Cause.NOT_OFFERED, "STARTTLS is not in the list", "starttls-not-offered"),
+        (Stage.AUTH, Cause.NOT_OFFERED, "XOAUTH2 is needed; offered: nothing", "auth-not-offered"),
+        (Stage.MAIL, Cause.NOT_OFFERED, "SMTPUTF8", "not-offered"),
+        (Stage.GREETING, Cause.TIMEOUT, "the greeting did not come within 30 s", "no-greeting"),
+        (Stage.DATA, Cause.DROPPED, "the connection was reset: Connection reset by peer", "connection-reset"),
+        (Stage.DATA, Cause.DROPPED, "the connection was closed instead of an answer to DATA", "connection-closed"),
+        (Stage.DATA, Cause.DROPPED, "", "connection-closed"),
+        (Stage.CONNECT, Cause.TIMEOUT, "a TCP connection did not come within 10 s", "port-25-timeout"),
+        (Stage.EHLO, Cause.TIMEOUT, "the answer to EHLO did not come within 10 s", "timeout"),
+        (Stage.DATA, Cause.TIMEOUT, "the answer to the message did not come within 60 s", "timeout"),
+        (Stage.MAIL, Cause.GARBAGE, "the server speaks nonsense: HTTP", "not-smtp"),
+    ],
+)
+def test_every_way_to_fail_has_its_row(stage, cause, detail, row):
+    assert diagnose_refusal(refused(stage, cause, detail)).row == row
+
+
+def test_a_refused_connection_on_another_port_does_not_speak_of_port_25():
+    found = diagnose_refusal(
+        refused(Stage.CONNECT, Cause.CONNECT, "Connection refused", endpoint="smtp.office365.com [192.0.2.1]:587")
+    )
+    assert found.row == "connection-refused"
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause is not Cause.REPLY])
+@pytest.mark.parametrize("stage", list(Stage))
+def test_no_failure_is_left_without_a_fix(stage, cause):
+    found = diagnose_refusal(refused(stage, cause, "something that nobody has seen before"))
+    assert found.fix
+
+
+def test_an_answer_counts_before_the_way_it_failed():
+    reply = Reply(
+        code=535, enhanced="5.7.139", text="Authentication unsuccessful, the user credentials were incorrect."
+    )
+    found = diagnose_refusal(refused(Stage.AUTH, Cause.REPLY, reply=reply), method="submission")
+    assert (found.row, found.exactness) == ("wrong-credentials", Exactness.TEXT)
+
+
+def test_an_answer_of_the_identity_provider_is_one_of_entra():
+    reply = Reply(code=401, enhanced="AADSTS7000222", text="The provided client secret keys are expired.")
+    found = diagnose_refusal(refused(Stage.TOKEN, Cause.REPLY, reply=reply, protocol=Protocol.ENTRA))
+    assert found.row == "entra-secret-expired"
