@@ -1,0 +1,180 @@
+"""A mailbox that is read over IMAP: Exchange Online, or any server that has IDLE and UIDPLUS."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from checks.core.model import MessageRef
+from checks.errors import LocalFault
+from checks.ports import Endpoint, Login, Look, Tools
+from checks.settings import Address, Duration, Host, Port, Section, Text, wrong
+from checks.wire.imap import reading
+from checks.wire.imap.connection import Connection
+from checks.wire.imap.dial import dial
+from checks.wire.imap.idle import listen
+from checks.wire.imap.session import Opening, Server
+from checks.wire.tls import TlsClient
+
+_PORTS = {"implicit": 993, "starttls": 143, "none": 143}
+_JUNK_NAMES = frozenset({"junk email", "junk e-mail", "junk", "spam"})
+
+
+class ImapSettings(Section):
+    """Where the mailbox is, and what to watch in it.
+
+    `tls`: implicit is TLS from the first byte (RFC 8314), starttls demands STARTTLS, none is for loopback only.
+    `credential` names an entry of the credentials; a bearer token is presented for the mailbox `address`. `folders`
+    are watched; news are awaited in the first. `junk` names the Junk folder where its name does not tell: mailboxes
+    of Exchange have it in the owner's language. `timeout` is how long the server may take for one answer.
+    """
+
+    host: Host
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    port: Port = Field(default_factory=lambda found: _PORTS.get(found.get("tls", ""), 993))
+    ca_file: Path | None = None
+    credential: Text
+    address: Address
+    folders: Annotated[tuple[Text, ...], Field(min_length=1, max_length=20)] = ("INBOX", "Junk Email")
+    junk: Text | None = None
+    timeout: Duration = 30.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.tls == "none" and not _is_loopback(self.host):
+            raise wrong(f"tls: none would send the login to {self.host} in plain text: use implicit or starttls")
+        names = [name.casefold() for name in self.folders]
+        if len(set(names)) < len(names):
+            raise wrong("a folder is listed twice")
+        if self.junk is not None and self.junk.casefold() not in names:
+            raise wrong(f"junk is {self.junk!r}, which is not one of the folders")
+        return self
+
+
+class Imap:
+    """Reads one mailbox over at most two connections, each with a thread of its own.
+
+    The first has the first folder selected and listens in it (IDLE) whenever nothing else is asked of it; the other
+    folders take turns on the second.
+    """
+
+    Settings = ImapSettings
+
+    def __init__(self, name: str, settings: ImapSettings, tools: Tools) -> None:
+        if settings.credential not in tools.credentials:
+            raise LocalFault(f"mailbox {name}: there is no credential {settings.credential!r}")
+        self._settings = settings
+        self._credential = tools.credentials[settings.credential]
+        self._steady = tools.clock.steady
+        self._tls = TlsClient(settings.ca_file)
+        self._server = Server(host=settings.host, port=settings.port, tls=settings.tls, timeout=settings.timeout)
+        self._woken = threading.Event()
+        self._first = Connection(f"imap-{name}-1", self._server, self._dial, self._steady)
+        self._second = Connection(f"imap-{name}-2", self._server, self._dial, self._steady)
+
+    @property
+    def folders(self) -> Sequence[str]:
+        """List the watched folders; `wait` listens on the first."""
+        return self._settings.folders
+
+    def is_junk(self, folder: str) -> bool:
+        """Tell whether *folder* is the Junk folder: the one that `junk` names, else by the usual names."""
+        if self._settings.junk is not None:
+            return folder.casefold() == self._settings.junk.casefold()
+        return re.split(r"[/.]", folder)[-1].casefold() in _JUNK_NAMES
+
+    async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
+        """Return what is new in *folder* after *cursor* ("UIDVALIDITY:UID"), at most `reading.PAGE` messages.
+
+        In the first folder it ends a `wait` that is under way.
+        """
+        return await self._serving(folder).run(partial(reading.look, folder, cursor, since))
+
+    async def wait(self, at_most: float) -> bool:
+        """Listen in the first folder; True once the server says that it has changed.
+
+        False after *at_most* seconds, after a `wake`, or when something else is asked of the connection.
+        """
+        given_up = threading.Event()
+        until = self._steady() + at_most
+        try:
+            return await self._first.run(partial(listen, self.folders[0], until, partial(self._is_wanted, given_up)))
+        except asyncio.CancelledError:
+            given_up.set()
+            self._first.ring()
+            raise
+        finally:
+            self._woken.clear()
+
+    def wake(self) -> None:
+        """End the `wait` that is under way, or else the next one, at once."""
+        self._woken.set()
+        self._first.ring()
+
+    async def headers(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, bytes]:
+        """Fetch whole header blocks, 256 KiB of each at most; messages that are gone are left out."""
+        found: dict[MessageRef, bytes] = {}
+        for folder, mine in _by_folder(refs).items():
+            found.update(await self._serving(folder).run(partial(reading.headers, folder, mine)))
+        return found
+
+    async def content(self, ref: MessageRef, limit: int) -> bytes | None:
+        """Fetch the first *limit* bytes of a message; None if it is gone."""
+        return await self._serving(ref.folder).run(partial(reading.content, ref, limit))
+
+    async def delete(self, refs: Sequence[MessageRef]) -> Sequence[MessageRef]:
+        """Delete exactly these messages for good; return those that are gone now.
+
+        Not among them: references from before a change of UIDVALIDITY, and, on a server without UIDPLUS, messages
+        that could only be marked as deleted.
+        """
+        gone: list[MessageRef] = []
+        for folder, mine in _by_folder(refs).items():
+            gone += await self._serving(folder).run(partial(reading.delete, folder, mine))
+        return gone
+
+    def endpoint(self) -> Endpoint:
+        """Tell where it connects to."""
+        return Endpoint(host=self._server.host, port=self._server.port, tls=self._server.tls)
+
+    async def close(self) -> None:
+        """Let go of connections and threads; whatever is under way fails."""
+        await asyncio.gather(self._first.close(), self._second.close())
+
+    def _serving(self, folder: str) -> Connection:
+        return self._first if folder == self.folders[0] else self._second
+
+    def _is_wanted(self, given_up: threading.Event) -> bool:
+        return self._woken.is_set() or given_up.is_set() or self._first.busy
+
+    async def _dial(self) -> Opening:
+        opening = await dial(self._server, self._tls, self._credential)
+        if opening.login.bearer:
+            # One application reads many mailboxes, so a token does not say which one is meant.
+            login = Login(self._settings.address, opening.login.secret, bearer=True)
+            return replace(opening, login=login)
+        return opening
+
+
+def _by_folder(refs: Sequence[MessageRef]) -> dict[str, list[MessageRef]]:
+    folders: dict[str, list[MessageRef]] = {}
+    for ref in refs:
+        folders.setdefault(ref.folder, []).append(ref)
+    return folders
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.casefold() == "localhost"

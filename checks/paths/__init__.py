@@ -1,0 +1,1 @@
+"""The ways to send, one file each. A path is found by its entry point and imports no other."""
