@@ -1,0 +1,305 @@
+"""The catalogue of faults, as data, and the board on which they are switched on and off while the lab runs."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from checks.lab.errors import LabError
+from checks.lab.tenant import ACCOUNTS, PathName
+
+RELAY, SUBMISSION, DIRECT = frozenset({PathName.RELAY}), frozenset({PathName.SUBMISSION}), frozenset({PathName.DIRECT})
+PATHS = frozenset(PathName)
+MAILBOXES = frozenset(account.mailbox for account in ACCOUNTS)
+_LONGEST = 86_400.0  # seconds
+TARGETS = (*PathName, *(account.mailbox for account in ACCOUNTS))
+
+
+class Stage(StrEnum):
+    """Where in the SMTP dialogue a fault acts; `MESSAGE` is the reply to the final dot."""
+
+    GREETING = "greeting"
+    EHLO = "ehlo"
+    STARTTLS = "starttls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    MESSAGE = "message"
+
+
+class Act(StrEnum):
+    """What happens at the stage."""
+
+    REPLY = "reply"
+    DROP = "drop"
+    """The connection is closed without a word."""
+    HANG = "hang"
+    """No answer, for as long as the fault lasts."""
+    DROP_ACCEPTED = "drop_accepted"
+    """The message is taken, and the connection closed before the reply to the final dot."""
+    HANG_ACCEPTED = "hang_accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to break the tenant. A fault with a `stage` needs no code of its own anywhere else."""
+
+    name: str
+    summary: str
+    targets: frozenset[str]
+    stage: Stage | None = None
+    act: Act = Act.REPLY
+    reply: str = ""
+    """The reply without the server's suffix; ``{ip}`` and ``{recipient}`` are filled in."""
+    default: float | None = None
+    """Seconds, for a fault that takes a value; None for one that does not."""
+
+
+_SAID = {
+    Stage.GREETING: "the connection",
+    Stage.EHLO: "EHLO and HELO",
+    Stage.STARTTLS: "STARTTLS",
+    Stage.AUTH: "the credentials",
+    Stage.MAIL: "MAIL",
+    Stage.RCPT: "RCPT",
+    Stage.DATA: "DATA",
+    Stage.MESSAGE: "the final dot",
+}
+
+
+def _replies() -> Iterable[Fault]:
+    """Faults by which the server says no: refuse_* for good (5xx), defer_* for now (4xx)."""
+    rows: tuple[tuple[str, frozenset[str], Stage, str], ...] = (
+        ("refuse_greeting", PATHS, Stage.GREETING, "554 5.3.2 Service not available"),
+        (
+            "defer_greeting",
+            PATHS,
+            Stage.GREETING,
+            (
+                "421 4.3.2 The maximum number of concurrent connections per resource forest has exceeded a limit, "
+                "closing transmission channel. PRX8"
+            ),
+        ),
+        ("refuse_ehlo", PATHS, Stage.EHLO, "501 5.5.4 Invalid domain name"),
+        ("defer_ehlo", PATHS, Stage.EHLO, "421 4.3.2 Service not active"),
+        ("refuse_starttls", PATHS, Stage.STARTTLS, "554 5.7.3 Unable to initialize security subsystem"),
+        ("defer_starttls", PATHS, Stage.STARTTLS, "454 4.7.0 TLS not available due to temporary reason"),
+        ("refuse_auth", SUBMISSION, Stage.AUTH, "535 5.7.3 Authentication unsuccessful"),
+        ("defer_auth", SUBMISSION, Stage.AUTH, "454 4.7.0 Temporary authentication failure"),
+        (
+            "smtp_auth_disabled",
+            SUBMISSION,
+            Stage.AUTH,
+            (
+                "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. "
+                "Visit https://aka.ms/smtp_auth_disabled for more information."
+            ),
+        ),
+        (
+            "refuse_mail",
+            PATHS,
+            Stage.MAIL,
+            (
+                "550 5.7.606 Access denied, banned sending IP [{ip}]. To request removal from this list please visit "
+                "https://sender.office.com/ and follow the directions. (AS16012609)"
+            ),
+        ),
+        ("defer_mail", PATHS, Stage.MAIL, "451 4.3.2 Temporary server error. Please try again later ATTR2"),
+        (
+            "refuse_rcpt",
+            PATHS,
+            Stage.RCPT,
+            "550 5.4.1 [{recipient}]: Recipient address rejected: Access denied",
+        ),
+        (
+            "recipient_not_found",
+            PATHS,
+            Stage.RCPT,
+            "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient {recipient} not found by SMTP address lookup",
+        ),
+        (
+            "defer_rcpt",
+            PATHS,
+            Stage.RCPT,
+            "451 4.7.500 Server busy. Please try again later from [{ip}]. (AS77712344)",
+        ),
+        ("refuse_data", PATHS, Stage.DATA, "550 5.7.705 Access denied, tenant has exceeded threshold"),
+        ("defer_data", PATHS, Stage.DATA, "452 4.3.1 Insufficient system resources"),
+        (
+            "refuse_message",
+            PATHS,
+            Stage.MESSAGE,
+            (
+                "550 5.7.509 Access denied, sending domain [CONTOSO.EXAMPLE] does not pass DMARC verification and has "
+                "a DMARC policy of reject."
+            ),
+        ),
+        (
+            "defer_message",
+            PATHS,
+            Stage.MESSAGE,
+            (
+                "430 4.2.0 STOREDRV; mailbox logon failure; STOREDRV.Submission.Exception:"
+                "ConnectionFailedTransientException.MapiExceptionLogonFailed; Failed to process message due to a "
+                "transient exception with message Cannot open mailbox."
+            ),
+        ),
+    )
+    for name, targets, stage, reply in rows:
+        code, _, text = reply.format(ip="IP", recipient="RECIPIENT").partition(" ")
+        summary = f"answers {code} to {_SAID[stage]}: {textwrap.shorten(text, 60, placeholder=' ...')}"
+        yield Fault(name, summary, targets, stage, reply=reply)
+
+
+def _silences() -> Iterable[Fault]:
+    """Faults by which the server says nothing: the connection is dropped or hangs."""
+    for stage in Stage:
+        if stage is Stage.MESSAGE:
+            continue
+        targets = SUBMISSION if stage is Stage.AUTH else PATHS
+        said = _SAID[stage]
+        yield Fault(f"drop_{stage}", f"closes the connection instead of answering {said}", targets, stage, Act.DROP)
+        hang = "hang" if stage is Stage.GREETING else f"hang_{stage}"
+        yield Fault(hang, f"never answers {said}, and keeps the connection open", targets, stage, Act.HANG)
+    at_dot = (
+        ("drop_after_dot", "takes and delivers the message, but closes before the reply", Act.DROP_ACCEPTED),
+        ("drop_after_dot_lost", "closes before the reply to the final dot and never delivers", Act.DROP),
+        ("hang_after_dot", "takes and delivers the message, but never replies", Act.HANG_ACCEPTED),
+    )
+    for name, summary, act in at_dot:
+        yield Fault(name, summary, PATHS, Stage.MESSAGE, act)
+
+
+CATALOGUE: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault("connector_mismatch", "the inbound connector no longer knows the client: 550 5.7.64", RELAY),
+        Fault("direct_send_rejected", "the tenant has RejectDirectSend set: 550 5.7.68", DIRECT),
+        Fault("basic_auth_retired", "AUTH LOGIN gets 550 5.7.30; XOAUTH2 goes on working", SUBMISSION),
+        Fault("oauth_challenge", "refuses XOAUTH2 in two steps: 334 with JSON, then 535", SUBMISSION),
+        *_replies(),
+        *_silences(),
+        Fault("port_closed", "nobody listens on the port, and open sessions are cut", PATHS),
+        Fault("tls_not_offered", "STARTTLS is neither listed nor known", PATHS),
+        Fault("tls_broken", "the TLS handshake ends in an alert", PATHS),
+        Fault("tls_expired", "the server's certificate has expired", PATHS),
+        Fault("tls_wrong_name", "the server's certificate is for another host", PATHS),
+        Fault("delay", "mail arrives late: delay=SECONDS, 8 unless told", PATHS, default=8.0),
+        Fault("lose", "mail is accepted and never delivered", PATHS),
+        Fault("junk", "mail lands in Junk Email", PATHS),
+        Fault("duplicate", "mail is delivered twice", PATHS),
+        Fault("bounce", "mail is accepted, then a non-delivery report goes to the sender's mailbox", PATHS),
+        Fault("forged_canary", "each mail is replaced by a copy whose signature is wrong", PATHS),
+        Fault("imap_down", "nobody listens on the IMAP port, and open sessions are cut", MAILBOXES),
+        Fault("imap_login_refused", "every login gets NO", MAILBOXES),
+        Fault("imap_bye", "sessions get BYE, new ones as soon as they have logged in", MAILBOXES),
+        Fault("imap_silent", "no command is answered and IDLE says nothing; connections stay open", MAILBOXES),
+    )
+}
+
+
+@dataclass(slots=True)
+class Broken:
+    """A fault that is on."""
+
+    fault: Fault
+    value: float | None
+    healed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class FaultBoard:
+    """Which faults are on, for each target. They live in memory: a new lab is whole."""
+
+    def __init__(self) -> None:
+        self._on: dict[str, dict[str, Broken]] = {target: {} for target in TARGETS}
+
+    def break_(self, target: str, wanted: str) -> Fault:
+        """Switch on the fault *wanted*, a name or ``name=SECONDS``.
+
+        Raises:
+            LabError: unknown target or fault, a fault that does not apply there, or a bad value.
+        """
+        name, equals, text = wanted.partition("=")
+        fault = find_fault(name)
+        broken = self._of(target)
+        if target not in fault.targets:
+            where = ", ".join(sorted(fault.targets))
+            raise LabError(f"{name} does not apply to {target}, only to: {where}")
+        value = _seconds(fault, text) if equals else fault.default
+        self.heal(target, name)
+        broken[name] = Broken(fault, value)
+        return fault
+
+    def heal(self, target: str | None = None, wanted: str | None = None) -> None:
+        """Switch off one fault, all of a target, or all.
+
+        Raises:
+            LabError: unknown target or fault.
+        """
+        names = None if wanted is None else {find_fault(wanted.partition("=")[0]).name}
+        for broken in self._on.values() if target is None else [self._of(target)]:
+            for name in list(broken) if names is None else names & broken.keys():
+                broken.pop(name).healed.set()
+
+    def is_on(self, target: str, name: str) -> bool:
+        """Tell whether a fault is on."""
+        return name in self._on[target]
+
+    def seconds(self, target: str, name: str) -> float:
+        """Return the value of a fault that takes one; 0 while it is off."""
+        broken = self._on[target].get(name)
+        return 0.0 if broken is None else broken.value or 0.0
+
+    def at(self, target: str, stage: Stage) -> Broken | None:
+        """Return the fault that acts at this stage; of several, the one that was switched on first."""
+        return next((broken for broken in self._on[target].values() if broken.fault.stage is stage), None)
+
+    def status(self) -> dict[str, list[str]]:
+        """List the faults that are on, for each target that has any."""
+        return {target: [_shown(one) for one in broken.values()] for target, broken in self._on.items() if broken}
+
+    def _of(self, target: str) -> dict[str, Broken]:
+        try:
+            return self._on[target]
+        except KeyError:
+            raise LabError(_unknown("target", target, TARGETS)) from None
+
+
+def find_fault(name: str) -> Fault:
+    """Look a fault up in the catalogue.
+
+    Raises:
+        LabError: there is none of that name.
+    """
+    try:
+        return CATALOGUE[name]
+    except KeyError:
+        raise LabError(_unknown("fault", name, CATALOGUE)) from None
+
+
+def _unknown(what: str, found: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(found, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+    return f"unknown {what} {found[:60]!r}: {hint}"
+
+
+def _seconds(fault: Fault, text: str) -> float:
+    if fault.default is None:
+        raise LabError(f"{fault.name} takes no value")
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds <= _LONGEST:
+        raise LabError(f"{fault.name} takes seconds from 0 to {_LONGEST:g}, like {fault.name}=8, not {text[:20]!r}")
+    return seconds
+
+
+def _shown(broken: Broken) -> str:
+    return broken.fault.name if broken.value is None else f"{broken.fault.name}={broken.value:g}"

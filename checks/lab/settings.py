@@ -1,0 +1,131 @@
+"""What the lab writes for its users: the agent's settings file, and the secrets it refers to."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checks.lab.certificates import Certificates, write_private
+from checks.lab.listener import HOST
+from checks.lab.tenant import ACCOUNTS, CONNECTOR_ADDRESS, INBOX, JUNK, TENANT_DOMAIN, Secrets
+
+SETTINGS_FILE = "relaycanary.yaml"
+_HEAD = "# Written by the lab at each start: the simulated tenant contoso.example. Changes are lost.\n"
+
+
+def load_secrets(directory: Path) -> dict[str, Secrets]:
+    """Return the password and the token of each mailbox; made once, then kept."""
+    return {
+        account.mailbox: Secrets(
+            password=_kept(directory / f"password-{account.mailbox}"),
+            token=_kept(directory / f"token-{account.mailbox}"),
+        )
+        for account in ACCOUNTS
+    }
+
+
+def _kept(path: Path) -> str:
+    try:
+        kept = path.read_text("ascii").strip()
+    except (OSError, ValueError):
+        kept = ""
+    if not kept:
+        kept = secrets.token_urlsafe(32)
+        write_private(path, f"{kept}\n".encode())
+    return kept
+
+
+def has_connector_address() -> bool:
+    """Tell whether this machine can send from the connector's address; macOS has only 127.0.0.1."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((CONNECTOR_ADDRESS, 0))
+        except OSError:
+            return False
+    return True
+
+
+def write_settings(directory: Path, ports: Mapping[str, int], certificates: Certificates, *, by_address: bool) -> Path:
+    """Write settings with which the agent finds the lab.
+
+    Args:
+        directory: where to, and where the secrets are.
+        ports: by name of path or mailbox.
+        certificates: for the authority and the client certificate.
+        by_address: the relay path proves itself by its source address, otherwise by its client certificate.
+    """
+    key = directory / "k1"
+    _kept(key)
+    settings = {
+        "agent": {
+            "site": "lab",
+            "ledger": f"sqlite:///{directory / 'ledger.db'}",
+            "signing_keys": [{"id": "k1", "secret": {"file": str(key)}}],
+        },
+        "web": {"listen": f"{HOST}:9825"},
+        "credentials": _credentials(directory),
+        "paths": _paths(ports, certificates, by_address=by_address),
+        "mailboxes": {
+            account.mailbox: {
+                "kind": "imap",
+                "host": HOST,
+                "port": ports[account.mailbox],
+                "ca_file": str(certificates.ca_file),
+                "credential": account.mailbox,
+                "address": account.address,
+                "folders": [INBOX, JUNK],
+            }
+            for account in ACCOUNTS
+        },
+        "checks": {
+            path: {"path": path, "mailbox": mailbox, "every": "10s", "late_after": "5s", "lost_after": "30s"}
+            for path, mailbox in (("relay", "outside"), ("submission", "inbox"), ("direct", "inbox"))
+        },
+    }
+    file = directory / SETTINGS_FILE
+    write_private(file, (_HEAD + yaml.safe_dump(settings, sort_keys=False, width=110)).encode())
+    return file
+
+
+def _credentials(directory: Path) -> dict[str, Any]:
+    """Bearer tokens for the tenant, where passwords are on their way out; a password for the other provider."""
+    return {
+        account.mailbox: {
+            "kind": "token",
+            "username": account.address,
+            "token": {"file": str(directory / f"token-{account.mailbox}")},
+        }
+        if account.hosted
+        else {
+            "kind": "password",
+            "username": account.address,
+            "password": {"file": str(directory / f"password-{account.mailbox}")},
+        }
+        for account in ACCOUNTS
+    }
+
+
+def _paths(ports: Mapping[str, int], certificates: Certificates, *, by_address: bool) -> dict[str, Any]:
+    proof = (
+        {"source_address": CONNECTOR_ADDRESS}
+        if by_address
+        else {"client_certificate": {"file": str(certificates.client_file)}}
+    )
+    common = {"host": HOST, "tls": "required", "ca_file": str(certificates.ca_file)}
+    canary = f"canary@{TENANT_DOMAIN}"
+    return {
+        "relay": {"kind": "relay", **common, "port": ports["relay"], "sender": canary, **proof},
+        "submission": {
+            "kind": "submission",
+            **common,
+            "port": ports["submission"],
+            "credential": "noreply",
+            "sender": f"noreply@{TENANT_DOMAIN}",
+        },
+        "direct": {"kind": "direct_send", **common, "port": ports["direct"], "sender": canary},
+    }
