@@ -1,0 +1,87 @@
+"""Checks that would pass, or fail, without proving what they are there for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent.config.advice.rule import Advice, Context, Rule, domain_of, host_of
+from agent.config.references import bounce_mailbox
+from agent.config.settings import Plugin
+
+_MX_SUFFIXES = (".mail.protection.outlook.com", ".mx.microsoft", ".protection.office365.us", ".partner.outlook.cn")
+
+
+def relay_inside_the_tenant(context: Context) -> Iterator[Advice]:
+    """Advise on relay checks that anonymous direct send would satisfy as well."""
+    for name, check, path in context.checks_by("relay"):
+        inside = domain_of(context.recipient(check)) == domain_of(path.text("sender"))
+        if inside and check.expect.attributed is None and check.expect.refused is None:
+            yield Advice(
+                ("checks", name),
+                "proves nothing about the connector: mail to the sender's own domain is taken anonymously too;"
+                " send to a mailbox outside the tenant, or expect {attributed: true}",
+            )
+
+
+def direct_send_through_the_connector(context: Context) -> Iterator[Advice]:
+    """Advise on direct send that Exchange Online attributes to the connector of a relay path."""
+    relays = [(name, path) for name, path in context.sections.paths.items() if path.kind == "relay"]
+    for name, direct in context.sections.paths.items():
+        if direct.kind != "direct_send":
+            continue
+        for relay_name, relay in relays:
+            by_address = getattr(relay.settings, "client_certificate", None) is None
+            same_source = direct.text("source_address") == relay.text("source_address")
+            if by_address and same_source and _same_server(direct, relay):
+                yield Advice(
+                    ("paths", name),
+                    f"comes from the same address to the same server as the path {relay_name}, which goes by IP:"
+                    " it is taken for relay and proves nothing about direct send;"
+                    " give one of them a source_address, or the relay a client_certificate",
+                )
+
+
+def _same_server(one: Plugin, other: Plugin) -> bool:
+    first, second = (host_of(path) or (path.text("domain") or "").lower() for path in (one, other))
+    return first == second or _is_mx_of(first, second) or _is_mx_of(second, first)
+
+
+def _is_mx_of(host: str, domain: str) -> bool:
+    """Guess whether *host* is Exchange Online's MX of *domain*; the true name is in DNS, which is not asked here."""
+    return host.startswith(f"{domain.replace('.', '-')}.") and host.endswith(_MX_SUFFIXES)
+
+
+def direct_send_to_the_outside(context: Context) -> Iterator[Advice]:
+    """Advise on direct send to recipients that Exchange Online does not host."""
+    for name, check, path in context.checks_by("direct_send"):
+        inside = domain_of(context.recipient(check)) in {
+            domain_of(path.text("sender")),
+            (path.text("domain") or "").lower(),
+        }
+        if not inside and check.expect.refused is None:
+            yield Advice(
+                ("checks", name),
+                f"direct send reaches mailboxes of the tenant only, and {domain_of(context.recipient(check))} is not"
+                " the sender's domain: send to a mailbox of the tenant, or expect {refused: '5.4.1|5.7.*'}",
+            )
+
+
+def bounces_unwatched(context: Context) -> Iterator[Advice]:
+    """Advise on paths whose bounces nobody would see: what bounced would be called lost, and later."""
+    sections = context.sections
+    for name in {check.path: None for check in sections.checks.values() if check.expect.refused is None}:
+        path = sections.paths[name]
+        if bounce_mailbox(path, sections) is None:
+            yield Advice(
+                ("paths", name),
+                f"nobody watches for its bounces: no mailbox has the address {path.text('sender')};"
+                " configure that mailbox, or say by `bounces` which one gets them",
+            )
+
+
+PROOF_RULES: tuple[Rule, ...] = (
+    relay_inside_the_tenant,
+    direct_send_through_the_connector,
+    direct_send_to_the_outside,
+    bounces_unwatched,
+)

@@ -1,0 +1,68 @@
+"""What is configured for nothing, runs out, or lies in an unexpected place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from agent.config.advice.rule import Advice, Context, Rule
+from agent.config.model import EntraCredential
+from agent.config.references import bounce_mailbox
+from agent.config.settings import Sections
+
+_SOON = timedelta(days=30)
+
+
+def not_acted_on(context: Context) -> Iterator[Advice]:
+    """Advise on sections that are validated, but that nothing reads yet: silence would look like consent."""
+    sections = context.sections
+    for name, section in (("alerts", sections.alerts), ("report", sections.report)):
+        if section is not None:
+            yield Advice((name,), "accepted, but not acted on by this version")
+    for name, credential in sections.credentials.items():
+        if isinstance(credential, EntraCredential):
+            yield Advice(
+                ("credentials", name),
+                "kind entra is accepted, but not acted on by this version: nothing can log in with it",
+            )
+
+
+def client_secret_runs_out(context: Context) -> Iterator[Advice]:
+    """Advise on a client secret that has expired or soon will (AADSTS7000222)."""
+    for name, credential in context.sections.credentials.items():
+        expires = credential.client_secret_expires if isinstance(credential, EntraCredential) else None
+        if expires is not None and expires - context.today < _SOON:
+            state = "expired" if expires < context.today else "expires"
+            yield Advice(
+                ("credentials", name, "client_secret_expires"),
+                f"the client secret {state} on {expires}: make a new one, and change the date here",
+            )
+
+
+def unused(context: Context) -> Iterator[Advice]:
+    """Advise on what no check uses, directly or through something that it uses."""
+    sections = context.sections
+    paths = {check.path for check in sections.checks.values()}
+    if sections.report is not None:
+        paths.add(sections.report.path)
+    mailboxes = {check.mailbox for check in sections.checks.values()} | _mailboxes_of(paths, sections)
+    users = [*(sections.paths[name] for name in paths), *(sections.mailboxes[name] for name in mailboxes)]
+    credentials = {user.text("credential") for user in users}
+    for section, entries, used in (
+        ("paths", sections.paths, paths),
+        ("mailboxes", sections.mailboxes, mailboxes),
+        ("credentials", sections.credentials, credentials),
+    ):
+        for name in entries:
+            if name not in used:
+                yield Advice((section, name), "is not used by any check")
+
+
+def _mailboxes_of(paths: Iterable[str], sections: Sections) -> set[str]:
+    """Tell which mailboxes are read for the sake of paths: for their bounces and their copies."""
+    used = [sections.paths[name] for name in paths]
+    found = {bounce_mailbox(path, sections) for path in used} | {path.text("sent_items") for path in used}
+    return {name for name in found if name is not None}
+
+
+UPKEEP_RULES: tuple[Rule, ...] = (not_acted_on, client_secret_runs_out, unused)

@@ -1,0 +1,82 @@
+"""Secrets, read from where the settings say they are kept, at the moment they are needed."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.config import environment
+from checks.errors import LocalFault
+from checks.settings import SecretReference
+
+_LARGEST = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Reads one secret each time it is called, so that it can be renewed without a restart.
+
+    It holds the reference only: neither it, nor its repr, nor the errors it raises know the secret.
+    """
+
+    reference: SecretReference
+
+    def __call__(self) -> str:
+        """Return the secret, without the newline that editors put at the end of a file.
+
+        Raises:
+            LocalFault: the file or the variable is missing, empty or not text.
+        """
+        if self.reference.file is not None:
+            place, secret = f"the secret file {self.reference.file}", self._from_file(self.reference.file)
+        else:
+            place, secret = f"the environment variable {self.reference.env}", self._from_environment()
+        if not secret:
+            raise LocalFault(f"{place} is empty")
+        return secret
+
+    def readable_by_others(self) -> bool:
+        """Tell whether the group or everybody may read the file that the secret is kept in."""
+        if self.reference.file is None:
+            return False
+        try:
+            return bool(self.reference.file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+        except OSError:
+            return False
+
+    def _from_environment(self) -> str:
+        name = self.reference.env or ""
+        if not environment.is_name(name):
+            raise LocalFault("env must be the name of an environment variable: letters, digits and '_'")
+        value = environment.variable(name)
+        if value is None:
+            raise LocalFault(f"the environment variable {name} is not set")
+        return value
+
+    @staticmethod
+    def _from_file(file: Path) -> str:
+        try:
+            text = read_file(file, _LARGEST).decode()
+        except UnicodeDecodeError:
+            raise LocalFault(f"the secret file {file} is not UTF-8 text") from None
+        return text.removesuffix("\n").removesuffix("\r")
+
+
+def read_file(file: Path, largest: int) -> bytes:
+    """Read a small file that the settings name.
+
+    Raises:
+        LocalFault: it cannot be read, is larger than *largest* bytes, or the name is no name but the content itself.
+    """
+    if "\n" in str(file) or "-----BEGIN" in str(file):
+        # what was pasted here may be a private key: not a word of it goes into the message
+        raise LocalFault("file must be the name of a file, not what belongs into it")
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(largest + 1)
+    except (OSError, ValueError) as error:
+        raise LocalFault(f"the file {file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > largest:
+        raise LocalFault(f"the file {file} is larger than {largest // 1024} kB")
+    return content

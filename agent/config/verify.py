@@ -1,0 +1,98 @@
+"""Check that every secret and file that a section refers to can be read now, not only when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from agent.config.model import SigningKey
+from agent.config.problems import Key, Problems
+from agent.config.secrets import SecretSource, read_file
+from checks.errors import LocalFault
+from checks.settings import FileReference, SecretReference, Section
+
+_LARGEST_PEM = 1024 * 1024
+_SHORTEST_KEY = 16
+_SOON = timedelta(days=30)
+_KEY_PAIRS = frozenset({"client_certificate", "certificate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Follows the references of one section after the other. `now` decides what has expired."""
+
+    problems: Problems
+    now: datetime
+
+    def verify(self, section: Section, key: Key) -> None:
+        """Note every reference below *section*, found at *key*, that leads nowhere."""
+        for where, name, value in _walk(section, key):
+            match value:
+                case SecretReference():
+                    self._secret(value, where)
+                case FileReference():
+                    self._file(value.file, name, where)
+                case SigningKey():
+                    self._signing_key(value, where)
+                case Path() if name == "ca_file":
+                    self._file(value, name, where)
+
+    def _secret(self, reference: SecretReference, where: Key) -> None:
+        source = SecretSource(reference)
+        try:
+            source()
+        except LocalFault as fault:
+            self.problems.error(where, str(fault))
+        if source.readable_by_others():
+            self.problems.warning(where, f"{reference.file} can be read by others: chmod 600 it")
+
+    def _signing_key(self, key: SigningKey, where: Key) -> None:
+        try:
+            size = len(SecretSource(key.secret)().encode())
+        except LocalFault:
+            return  # said where the reference itself is looked at
+        if size < _SHORTEST_KEY:
+            self.problems.error(
+                (*where, "secret"),
+                f"is shorter than {_SHORTEST_KEY} bytes: make one with `openssl rand -base64 32`",
+            )
+
+    def _file(self, file: Path, name: str, where: Key) -> None:
+        # heavy, and needed only by those who name a certificate
+        from agent.config import certificates  # noqa: PLC0415
+
+        try:
+            pem = read_file(file, _LARGEST_PEM)
+            if name == "ca_file":
+                certificates.check_authorities(pem, self.now)
+            elif name in _KEY_PAIRS:
+                self._expiry(certificates.not_after(pem, self.now), where)
+        except LocalFault as fault:
+            self.problems.error(where, str(fault))
+        except certificates.UnusableCertificate as fault:
+            self.problems.error(where, f"the file {file} {fault}")
+
+    def _expiry(self, until: datetime, where: Key) -> None:
+        if until - self.now < _SOON:
+            self.problems.warning(where, f"the certificate expires on {until:%Y-%m-%d}: renew it before then")
+
+
+def _walk(value: Any, key: Key, name: str = "") -> Iterator[tuple[Key, str, Any]]:
+    """Yield *value* and everything in it, each with its key and the name of its field."""
+    yield key, name, value
+    if isinstance(value, SecretReference | FileReference):
+        return
+    if isinstance(value, BaseModel):
+        for field, inner in value:
+            yield from _walk(inner, (*key, field), field)
+    elif isinstance(value, dict):
+        for field, inner in value.items():
+            yield from _walk(inner, (*key, str(field)), name)
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _walk(inner, (*key, place), name)

@@ -1,0 +1,325 @@
+"""What is allowed but will not do what was meant: one row for every warning."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from agent.config.advice import RULES
+from agent.config.advice.rule import Context
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+RELAY = "{kind: relay, host: mx.contoso.example, sender: canary@contoso.example, bounces: outside}"
+SUBMISSION_HOST = "host: smtp.contoso.example"
+OUTSIDE = "host: imap.outside.example, credential: outside"
+TOKEN = "{kind: token, username: noreply@contoso.example, token: {file: token}}"
+TO_OUTSIDE = "    mailbox: outside\n"
+LAST = "  submission: {path: submission, mailbox: outside, every: 5m}\n"
+LOGIN_DEMANDED = (
+    "smtp.office365.com always demands a login, so that a %s is refused (530 5.7.57):"
+    " use the MX host of your domain, like contoso-com.mail.protection.outlook.com"
+)
+TAKEN_FOR_RELAY = (
+    "comes from the same address to the same server as the path relay, which goes by IP: it is taken for relay and"
+    " proves nothing about direct send; give one of them a source_address, or the relay a client_certificate"
+)
+PROVES_NOTHING = (
+    "proves nothing about the connector: mail to the sender's own domain is taken anonymously too;"
+    " send to a mailbox outside the tenant, or expect {attributed: true}"
+)
+TENANT_ONLY = (
+    "direct send reaches mailboxes of the tenant only, and outside.example is not the sender's domain:"
+    " send to a mailbox of the tenant, or expect {refused: '5.4.1|5.7.*'}"
+)
+RETIRED = (
+    "logs in to smtp.office365.com with a password, which Microsoft is ending: off by default from the end of"
+    " December 2026, the day of its removal to be announced in the second half of 2027 (as announced on 2026-01-27;"
+    " 550 5.7.30 from then on); change to OAuth"
+)
+
+
+def direct(host: str, **options: str) -> tuple[str, str]:
+    """Return the change that adds a direct_send path, and checks it with a recipient of the tenant."""
+    more = "".join(f", {name}: {value}" for name, value in options.items())
+    path = f"{{kind: direct_send, {host}, sender: canary@contoso.example, bounces: outside{more}}}"
+    return "mailboxes:\n", f"  direct: {path}\nmailboxes:\n"
+
+
+DIRECT_CHECK = (LAST, f"{LAST}  direct: {{path: direct, mailbox: outside, to: canary@contoso.example, every: 5m}}\n")
+
+ADVISED = {
+    "relay host that demands a login": (
+        [(RELAY, RELAY.replace("mx.contoso.example", "smtp.office365.com"))],
+        [f"7: warning: paths.relay.host: {LOGIN_DEMANDED % 'relay'}"],
+    ),
+    "direct send host that demands a login": (
+        [direct("host: SMTP.office365.com"), DIRECT_CHECK],
+        [f"14: warning: paths.direct.host: {LOGIN_DEMANDED % 'direct_send'}"],
+    ),
+    "host for reading used for sending": (
+        [(SUBMISSION_HOST, "host: outlook.office365.com")],
+        [
+            (
+                "10: warning: paths.submission.host: outlook.office365.com is a host for reading mail:"
+                " submission goes to smtp.office365.com"
+            )
+        ],
+    ),
+    "any provider's host for reading used for sending": (
+        [(SUBMISSION_HOST, "host: imap.contoso.example")],
+        [
+            (
+                "10: warning: paths.submission.host: imap.contoso.example is a host for reading mail:"
+                " submission goes to smtp.office365.com"
+            )
+        ],
+    ),
+    "host for sending used for reading": (
+        [(OUTSIDE, "host: smtp.office365.com, credential: outside")],
+        [
+            (
+                "15: warning: mailboxes.outside.host: smtp.office365.com is a host for sending mail:"
+                " IMAP is at outlook.office365.com"
+            )
+        ],
+    ),
+    "relay to an accepted domain": (
+        [(TO_OUTSIDE, TO_OUTSIDE + "    to: printer@contoso.example\n")],
+        [f"17: warning: checks.relay: {PROVES_NOTHING}"],
+    ),
+    "direct send from where the connector expects relay": (
+        [direct("host: mx.contoso.example"), DIRECT_CHECK],
+        [f"14: warning: paths.direct: {TAKEN_FOR_RELAY}"],
+    ),
+    "direct send to the MX that the relay names": (
+        [
+            (RELAY, RELAY.replace("mx.contoso.example", "contoso-example.mail.protection.outlook.com")),
+            direct("domain: contoso.example"),
+            DIRECT_CHECK,
+        ],
+        [f"14: warning: paths.direct: {TAKEN_FOR_RELAY}"],
+    ),
+    "direct send to an external recipient": (
+        [direct("domain: contoso.example"), (LAST, f"{LAST}  direct: {{path: direct, mailbox: outside, every: 5m}}\n")],
+        [f"23: warning: checks.direct: {TENANT_ONLY}"],
+    ),
+    "bounces that nobody watches": (
+        [(RELAY, RELAY.replace(", bounces: outside", ""))],
+        [
+            (
+                "7: warning: paths.relay: nobody watches for its bounces: no mailbox has the address"
+                " canary@contoso.example; configure that mailbox, or say by `bounces` which one gets them"
+            )
+        ],
+    ),
+    "basic authentication": (
+        [
+            (SUBMISSION_HOST, "host: smtp.office365.com"),
+            (TOKEN, "{kind: password, username: noreply@contoso.example, password: {file: token}}"),
+        ],
+        [f"11: warning: paths.submission.credential: {RETIRED}"],
+    ),
+    "more canaries than one mailbox may submit": (
+        [("mailbox: outside, every: 5m}", "mailbox: outside, every: 1900ms}")],
+        [
+            (
+                "8: warning: paths.submission: 32 canaries a minute are submitted by noreply@contoso.example, but"
+                " Exchange Online delays what is over 30: they will be late; raise `every` of its checks"
+            )
+        ],
+    ),
+    "more canaries than one mailbox may submit, in two checks": (
+        [
+            (
+                "mailbox: outside, every: 5m}",
+                "mailbox: outside, every: 3s}\n  second: {path: submission, mailbox: outside, every: 3s}",
+            )
+        ],
+        [
+            (
+                "8: warning: paths.submission: 40 canaries a minute are submitted by noreply@contoso.example, but"
+                " Exchange Online delays what is over 30: they will be late; raise `every` of its checks"
+            )
+        ],
+    ),
+    "sender below onmicrosoft.com": (
+        [(RELAY, RELAY.replace("@contoso.example", "@contoso.onmicrosoft.com"))],
+        [
+            (
+                "7: warning: paths.relay.sender: contoso.onmicrosoft.com may send to 100 external recipients a day,"
+                " all senders together, and then is refused (550 5.7.236): use a domain of your own"
+            )
+        ],
+    ),
+    "sections that this version does not act on": (
+        [
+            (
+                "mailboxes:\n",
+                ("alerts: {}\nreport: {to: [noc@contoso.example], path: relay}\nmailboxes:\n"),
+            )
+        ],
+        [
+            "14: warning: alerts: accepted, but not acted on by this version",
+            "15: warning: report: accepted, but not acted on by this version",
+        ],
+    ),
+    "app registration": (
+        [(TOKEN, "{kind: entra, tenant: contoso.example, client_id: 4b1c, certificate: {file: relay.pem}}")],
+        [
+            (
+                "5: warning: credentials.noreply: kind entra is accepted, but not acted on by this version:"
+                " nothing can log in with it"
+            )
+        ],
+    ),
+    "client secret that runs out": (
+        [
+            (
+                TOKEN,
+                (
+                    "{kind: entra, tenant: contoso.example, client_id: 4b1c, client_secret: {file: token},"
+                    "\n    client_secret_expires: 2026-12-01}"
+                ),
+            )
+        ],
+        [
+            (
+                "5: warning: credentials.noreply: kind entra is accepted, but not acted on by this version:"
+                " nothing can log in with it"
+            ),
+            (
+                "6: warning: credentials.noreply.client_secret_expires: the client secret expires on 2026-12-01:"
+                " make a new one, and change the date here"
+            ),
+        ],
+    ),
+    "client secret that has expired": (
+        [
+            (
+                TOKEN,
+                (
+                    "{kind: entra, tenant: contoso.example, client_id: 4b1c, client_secret: {file: token},"
+                    "\n    client_secret_expires: 2026-11-22}"
+                ),
+            )
+        ],
+        [
+            (
+                "5: warning: credentials.noreply: kind entra is accepted, but not acted on by this version:"
+                " nothing can log in with it"
+            ),
+            (
+                "6: warning: credentials.noreply.client_secret_expires: the client secret expired on 2026-11-22:"
+                " make a new one, and change the date here"
+            ),
+        ],
+    ),
+    "what no check uses": (
+        [
+            (
+                "mailboxes:\n",
+                (
+                    "  spare: {kind: relay, host: mx2.contoso.example, sender: canary@contoso.example}\n"
+                    "mailboxes:\n  unread: {kind: imap, host: imap.outside.example, credential: unneeded,"
+                    " address: x@outside.example}\n"
+                ),
+            ),
+            ("paths:\n", f"  unneeded: {TOKEN}\npaths:\n"),
+        ],
+        [
+            "6: warning: credentials.unneeded: is not used by any check",
+            "15: warning: paths.spare: is not used by any check",
+            "17: warning: mailboxes.unread: is not used by any check",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ADVISED)
+def test_a_warning_names_the_line_the_reason_and_what_to_do(name, workspace, edited):
+    changes, expected = ADVISED[name]
+    said = workspace.warnings(edited(*changes), now=NOW)
+    assert [warning.removeprefix("relaycanary.yaml:") for warning in said] == expected
+
+
+NOT_ADVISED = {
+    "relay to an accepted domain that demands attribution": [
+        (TO_OUTSIDE, TO_OUTSIDE + "    to: printer@contoso.example\n    expect: {attributed: true}\n")
+    ],
+    "relay to an accepted domain that must be refused": [
+        (TO_OUTSIDE, TO_OUTSIDE + "    to: printer@contoso.example\n    expect: {refused: '5.7.*'}\n")
+    ],
+    "direct send from an address of its own": [
+        direct("host: mx.contoso.example", source_address="192.0.2.9"),
+        DIRECT_CHECK,
+    ],
+    "direct send beside a relay by certificate": [
+        (RELAY, RELAY.replace("bounces", "client_certificate: {file: relay.pem}, bounces")),
+        direct("host: mx.contoso.example"),
+        DIRECT_CHECK,
+    ],
+    "direct send to an external recipient that must be refused": [
+        direct("domain: contoso.example"),
+        (LAST, f"{LAST}  direct: {{path: direct, mailbox: outside, every: 5m, expect: {{refused: '5.4.1'}}}}\n"),
+    ],
+    "tokens for client submission": [(SUBMISSION_HOST, "host: smtp.office365.com")],
+    "as many canaries as one mailbox may submit": [("mailbox: outside, every: 5m}", "mailbox: outside, every: 2s}")],
+    "the host of GCC High, which both sends and reads": [
+        (SUBMISSION_HOST, "host: outlook.office365.us"),
+        (OUTSIDE, "host: outlook.office365.us, credential: outside"),
+    ],
+    "a mailbox that gets the bounces of its own sender": [
+        (RELAY, RELAY.replace(", bounces: outside", "").replace("canary@contoso.example", "Canary@Outside.example")),
+        (TO_OUTSIDE, TO_OUTSIDE + "    to: canary@contoso.example\n"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NOT_ADVISED)
+def test_nothing_is_said_about_what_is_meant(name, workspace, edited):
+    assert workspace.warnings(edited(*NOT_ADVISED[name]), now=NOW) == []
+
+
+def test_every_rule_has_a_row(workspace, edited):
+    today = NOW.date()
+    contexts = [Context(workspace.load(edited(*changes), now=NOW).sections, today) for changes, _ in ADVISED.values()]
+    assert [rule.__name__ for rule in RULES if not any(list(rule(context)) for context in contexts)] == []
+
+
+def test_the_documented_example_is_warned_of_what_it_is(workspace, edited, monkeypatch):
+    for name in ("APP_SECRET", "OUTSIDE_PASSWORD", "PAGER_URL", "HEARTBEAT_URL", "SENTRY_DSN"):
+        monkeypatch.setenv(name, "of-the-environment")
+    said = workspace.warnings(edited(name="good/design.yaml"), now=NOW)
+    assert [warning.split(": ")[2] for warning in said] == [
+        "credentials.app",
+        "paths.submission.credential",
+        "alerts",
+        "report",
+    ]
+
+
+def test_a_ledger_with_one_slash_too_few_is_warned_of(workspace, edited):
+    assert workspace.warnings(edited(("agent:\n", "agent:\n  ledger: sqlite:///usr/ledger.db\n")), now=NOW) == [
+        (
+            f"relaycanary.yaml:2: warning: agent.ledger: means {workspace.folder}/usr/ledger.db, beside the"
+            " settings file: with four slashes it would be sqlite:////usr/ledger.db"
+        )
+    ]
+
+
+def test_a_secret_that_others_may_read_is_warned_of(workspace, edited):
+    file = workspace.secret("shared", "hunter2", 0o644)
+    assert workspace.warnings(edited(("{file: outside}", "{file: shared}")), now=NOW) == [
+        f"relaycanary.yaml:4: warning: credentials.outside.password: {file} can be read by others: chmod 600 it"
+    ]
+
+
+def test_a_certificate_that_expires_soon_is_warned_of(workspace, edited):
+    text = edited((RELAY, RELAY.replace("bounces", "client_certificate: {file: relay.pem}, bounces")))
+    assert workspace.warnings(text, now=datetime(2039, 11, 1, tzinfo=UTC)) == []
+    assert workspace.warnings(text, now=datetime(2039, 12, 24, tzinfo=UTC)) == [
+        (
+            "relaycanary.yaml:7: warning: paths.relay.client_certificate: the certificate expires on 2040-01-01:"
+            " renew it before then"
+        )
+    ]
