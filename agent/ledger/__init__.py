@@ -1,0 +1,28 @@
+"""The durable record of every canary, and the only door to SQL."""
+
+from agent.ledger.cleanup import KnownCanary, Stored
+from agent.ledger.errors import LedgerError, LedgerInUse, LedgerTooNew
+from agent.ledger.facts import Due
+from agent.ledger.looks import FoundBounce, LookRecord
+from agent.ledger.prune import Retention
+from agent.ledger.snapshot import CheckStanding, Histogram, InFlight, Snapshot, Total
+from agent.ledger.store import Judgement, Ledger
+
+__all__ = [
+    "CheckStanding",
+    "Due",
+    "FoundBounce",
+    "Histogram",
+    "InFlight",
+    "Judgement",
+    "KnownCanary",
+    "Ledger",
+    "LedgerError",
+    "LedgerInUse",
+    "LedgerTooNew",
+    "LookRecord",
+    "Retention",
+    "Snapshot",
+    "Stored",
+    "Total",
+]

@@ -1,0 +1,86 @@
+"""Which messages in the mailboxes are ours, and which of those may go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, select, update
+
+from agent.ledger import records
+from agent.ledger.schema import bounces, canaries, sightings, specs
+from agent.ledger.writer import Transaction
+from checks.core.model import MessageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCanary:
+    """What the ledger says of a canary that somebody claims to have seen."""
+
+    id: str
+    check: str
+    mailbox: str
+    sender: str
+    recipient: str
+    started_at: float
+    concluded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One message of our own in a mailbox: a canary, or a bounce of one."""
+
+    kind: str
+    seq: int
+    ref: MessageRef
+
+
+_TABLES: Mapping[str, Table] = {"sighting": sightings, "bounce": bounces}
+
+
+def known(connection: Connection, ids: Sequence[str]) -> dict[str, KnownCanary]:
+    """Read the canaries with these ids."""
+    rows = connection.execute(
+        select(
+            canaries.c.id, canaries.c.name, canaries.c.mailbox, canaries.c.started_at, canaries.c.outcome, specs.c.check
+        )
+        .join(specs, specs.c.id == canaries.c.spec)
+        .where(canaries.c.id.in_(ids))
+    )
+    found = {}
+    for row in rows:
+        check = records.load_check(row.check)
+        found[row.id] = KnownCanary(
+            id=row.id,
+            check=row.name,
+            mailbox=row.mailbox,
+            sender=check.sender,
+            recipient=check.recipient,
+            started_at=row.started_at,
+            concluded=row.outcome is not None,
+        )
+    return found
+
+
+def deletable(connection: Connection, mailbox: str, before: float, limit: int) -> list[Stored]:
+    """List what was recognised in *mailbox* before a moment and has not been deleted, oldest first."""
+    found: list[Stored] = []
+    for kind, table in _TABLES.items():
+        rows = connection.execute(
+            select(table.c.seq, table.c.folder, table.c.validity, table.c.uid)
+            .where(table.c.mailbox == mailbox, table.c.deleted_at.is_(None), table.c.seen_at < before)
+            .order_by(table.c.seen_at)
+            .limit(limit)
+        )
+        found.extend(
+            Stored(kind=kind, seq=row.seq, ref=MessageRef(folder=row.folder, validity=row.validity, uid=row.uid))
+            for row in rows
+        )
+    return found
+
+
+def deleted(transaction: Transaction, stored: Sequence[Stored], *, at: float) -> None:
+    """Note that messages are gone from their mailbox."""
+    for one in stored:
+        table = _TABLES[one.kind]
+        transaction.connection.execute(update(table).where(table.c.seq == one.seq).values(deleted_at=at))

@@ -1,0 +1,179 @@
+"""Open the database: settings that make it durable, one agent at a time on SQLite, tables up to date."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent.ledger.errors import LedgerError, LedgerInUse, LedgerTooNew
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_MS = 10_000
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Tell the file of a SQLite ledger; None for any other database."""
+    parsed = make_url(url)
+    if not parsed.drivername.startswith("sqlite") or not parsed.database:
+        return None
+    return Path(parsed.database)
+
+
+def connect(url: str, *, read_only: bool = False) -> Engine:
+    """Make an engine.
+
+    Raises:
+        LedgerError: there is no such ledger, or its folder cannot be made.
+    """
+    path = sqlite_file(url)
+    if path is None:
+        return create_engine(url, pool_pre_ping=True)
+    if read_only:
+        if not path.exists():
+            raise LedgerError(f"there is no ledger at {path}: has the agent run yet?")
+        engine = create_engine(f"sqlite:///file:{path.absolute()}?mode=ro&uri=true")
+    else:
+        _make_folder(path)
+        _make_private(path)
+        engine = create_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_reading if read_only else _begin_writing)
+    return engine
+
+
+def readers(url: str) -> Engine:
+    """Make an engine for reading beside a writer of the same process: its transactions never wait for a lock."""
+    path = sqlite_file(url)
+    if path is None:
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_reading)
+    return engine
+
+
+@contextmanager
+def exclusively(url: str) -> Iterator[None]:
+    """Hold a SQLite ledger for this process alone; the operating system lets go when the process ends, however.
+
+    Raises:
+        LedgerInUse: another process holds it.
+    """
+    path = sqlite_file(url)
+    if path is None:
+        yield
+        return
+    _make_folder(path)
+    lock = path.with_name(path.name + ".lock")
+    try:
+        _make_private(lock)
+        handle = lock.open("a+")
+    except OSError as error:
+        raise LedgerError(f"cannot lock the ledger: {lock}: {error.strerror}") from None
+    with handle:
+        try:
+            _lock(handle)
+        except OSError:
+            handle.seek(0)
+            holder = handle.read(20).strip() or "unknown"
+            message = f"the ledger {path} is in use by another agent (process {holder}); stop it first"
+            raise LedgerInUse(message) from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+
+
+def versions(connection: Connection) -> tuple[str | None, str]:
+    """Tell the version of the tables (None for an empty database), and the one that this agent needs.
+
+    Raises:
+        LedgerTooNew: a later version of the agent wrote the ledger.
+        LedgerError: the database holds something else.
+    """
+    script = ScriptDirectory(str(_MIGRATIONS))
+    head = script.get_current_head() or ""
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is None and inspect(connection).get_table_names():
+        raise LedgerError("this is not a ledger of relaycanary: the database has tables of something else")
+    if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
+        message = f"the ledger has version {found}, which this agent does not know (it knows {head})"
+        raise LedgerTooNew(f"{message}: upgrade the agent, or use a ledger of its own")
+    return found, head
+
+
+def upgrade(engine: Engine) -> tuple[str | None, str]:
+    """Bring the tables up to date; return the versions before and after.
+
+    Raises:
+        LedgerError: as `versions`, or the database says no.
+    """
+    try:
+        with engine.connect() as connection:
+            before, head = versions(connection)
+            if before != head:
+                config = Config()
+                config.set_main_option("script_location", str(_MIGRATIONS))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+    except SQLAlchemyError as error:
+        raise LedgerError.of(error) from None
+    return before, head
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise LedgerError(f"cannot make the folder of the ledger: {path.parent}: {error.strerror}") from None
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read; SQLite gives the files beside it the same rights."""
+    if not path.exists():
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        except OSError as error:
+            raise LedgerError(f"cannot make {path}: {error.strerror}") from None
+
+
+def _lock(handle: Any) -> None:
+    """Take the lock without waiting, by whatever the system has."""
+    try:
+        import fcntl  # noqa: PLC0415 - does not exist on Windows
+    except ImportError:
+        import msvcrt  # noqa: PLC0415 - exists only on Windows
+
+        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver shall not begin transactions of its own: see _begin_*
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
+        try:
+            cursor.execute(f"PRAGMA {pragma}")
+        except connection.OperationalError:  # a read-only file cannot change its journal: it need not
+            continue
+    cursor.close()
+
+
+def _begin_reading(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,43 @@
+"""Let go of what nobody will ask for: evidence of successes early, of failures late, rows last. Totals stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select, update
+
+from agent.ledger.schema import blind, canaries, evidence, meta
+from agent.ledger.writer import Transaction
+
+_DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long things are kept, in seconds."""
+
+    passed_evidence: float = _DAY
+    other_evidence: float = 35 * _DAY
+    rows: float = 400 * _DAY
+
+
+def prune(transaction: Transaction, *, now: float, keep: Retention, limit: int = 500) -> int:
+    """Delete at most *limit* things of each kind; return how many went, so that the caller can go on later."""
+    connection = transaction.connection
+    gone = 0
+    for passed, age in ((True, keep.passed_evidence), (False, keep.other_evidence)):
+        old = (
+            select(evidence.c.canary)
+            .join(canaries, canaries.c.id == evidence.c.canary)
+            .where(evidence.c.at < now - age, (canaries.c.verdict == "pass") == passed, canaries.c.outcome.is_not(None))
+            .limit(limit)
+        )
+        gone += connection.execute(delete(evidence).where(evidence.c.canary.in_(old))).rowcount
+    rows = select(canaries.c.id).where(canaries.c.concluded_at < now - keep.rows).limit(limit)
+    pruned = connection.execute(delete(canaries).where(canaries.c.id.in_(rows))).rowcount
+    if pruned:
+        changed = connection.execute(update(meta).where(meta.c.name == "pruned_at").values(value=str(now)))
+        if not changed.rowcount:
+            connection.execute(insert(meta).values(name="pruned_at", value=str(now)))
+    gone += connection.execute(delete(blind).where(blind.c.ended_at < now - keep.rows)).rowcount
+    return gone + pruned

@@ -1,0 +1,152 @@
+"""One consistent picture of the ledger, for metrics and pages: all of it from a single transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, case, func, select
+
+from agent.ledger.schema import canaries, folders, histograms, meta, standings, totals
+from checks.core.model import Check, Verdict
+from checks.core.verdict import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """One counter: whose, which, with what labels, how much."""
+
+    owner: str
+    metric: str
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """One histogram: counts per bucket (the last is everything above), and the sum in seconds."""
+
+    owner: str
+    method: str
+    family: str
+    counts: Sequence[int]
+    sum: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckStanding:
+    """The newest-started concluded canary of a check, and its last figures."""
+
+    canary: str
+    outcome: str
+    verdict: str
+    reasons: Sequence[str]
+    concluded_at: float
+    since_at: float
+    passed_at: float | None
+    end_to_end: float | None
+    observation_gap: float | None
+    scl: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """What a check has on its way."""
+
+    count: int = 0
+    oldest_at: float | None = None
+    overdue: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The whole picture. `looked_at` is, per mailbox, when its oldest folder was last looked into completely."""
+
+    totals: Sequence[Total] = ()
+    histograms: Sequence[Histogram] = ()
+    bounds: Sequence[float] = ()
+    standings: Mapping[str, CheckStanding] = field(default_factory=dict)
+    in_flight: Mapping[str, InFlight] = field(default_factory=dict)
+    looked_at: Mapping[str, float | None] = field(default_factory=dict)
+
+    def standing_of(self, check: Check) -> Standing:
+        """Put together what the current verdict of *check* depends on."""
+        newest = self.standings.get(check.name)
+        return Standing(
+            newest=None if newest is None else Verdict(newest.verdict),
+            concluded_at=None if newest is None else newest.concluded_at,
+            looked_at=self.looked_at.get(check.mailbox),
+            overdue=self.in_flight.get(check.name, InFlight()).overdue,
+            every=check.limits.every,
+            late_after=check.limits.late_after,
+        )
+
+
+def take(connection: Connection) -> Snapshot:
+    """Read the picture; its cost grows with the number of checks, not with history."""
+    bounds = connection.execute(select(meta.c.value).where(meta.c.name == "buckets")).scalar()
+    return Snapshot(
+        totals=[
+            Total(owner=row.owner, metric=row.metric, labels=json.loads(row.labels), value=row.value)
+            for row in connection.execute(select(totals).order_by(totals.c.owner, totals.c.metric, totals.c.labels))
+        ],
+        histograms=[
+            Histogram(owner=row.owner, method=row.method, family=row.family, counts=json.loads(row.counts), sum=row.sum)
+            for row in connection.execute(select(histograms))
+        ],
+        bounds=json.loads(bounds) if bounds else (),
+        standings=_standings(connection),
+        in_flight=_in_flight(connection),
+        looked_at=_looked_at(connection),
+    )
+
+
+def _standings(connection: Connection) -> dict[str, CheckStanding]:
+    return {
+        row.name: CheckStanding(
+            canary=row.canary,
+            outcome=row.outcome,
+            verdict=row.verdict,
+            reasons=json.loads(row.reasons),
+            concluded_at=row.concluded_at,
+            since_at=row.since_at,
+            passed_at=row.passed_at,
+            end_to_end=row.end_to_end,
+            observation_gap=row.observation_gap,
+            scl=row.scl,
+        )
+        for row in connection.execute(select(standings))
+    }
+
+
+def _in_flight(connection: Connection) -> dict[str, InFlight]:
+    looked = (
+        select(folders.c.mailbox, func.min(folders.c.looked_at).label("looked_at"))
+        .group_by(folders.c.mailbox)
+        .having(func.count() == func.count(folders.c.looked_at))
+        .subquery()
+    )
+    rows = connection.execute(
+        select(
+            canaries.c.name,
+            func.count().label("number"),
+            func.min(canaries.c.started_at).label("oldest_at"),
+            func.sum(case((canaries.c.late_at <= looked.c.looked_at, 1), else_=0)).label("overdue"),
+        )
+        .join(looked, looked.c.mailbox == canaries.c.mailbox, isouter=True)
+        .where(canaries.c.outcome.is_(None))
+        .group_by(canaries.c.name)
+    )
+    return {row.name: InFlight(count=row.number, oldest_at=row.oldest_at, overdue=row.overdue) for row in rows}
+
+
+def _looked_at(connection: Connection) -> dict[str, float | None]:
+    rows = connection.execute(
+        select(
+            folders.c.mailbox,
+            func.min(folders.c.looked_at).label("looked_at"),
+            (func.count() - func.count(folders.c.looked_at)).label("never"),
+        ).group_by(folders.c.mailbox)
+    )
+    return {row.mailbox: None if row.never else row.looked_at for row in rows}

@@ -1,0 +1,205 @@
+"""The ledger as the agent sees it: one method per fact that is written and per question that is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeVar
+
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent.ledger import canaries, cleanup, connect, facts, looks, verify
+from agent.ledger import prune as pruning
+from agent.ledger import snapshot as pictures
+from agent.ledger.cleanup import Stored
+from agent.ledger.errors import LedgerError
+from agent.ledger.facts import Due
+from agent.ledger.looks import LookRecord
+from agent.ledger.prune import Retention
+from agent.ledger.schema import canaries as canaries_table
+from agent.ledger.schema import folders, runs
+from agent.ledger.snapshot import Snapshot
+from agent.ledger.totals import adopt_buckets, buckets
+from agent.ledger.writer import Transaction, Writer
+from checks.core.model import Attempt, Canary, Conclusion, Pending
+
+T = TypeVar("T")
+_READERS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What came of judging one due canary."""
+
+    due: Due
+    result: Conclusion | Pending
+
+
+class Ledger:
+    """The durable record. Use as a context manager; one writer, some readers, nothing blocks the event loop."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stack = ExitStack()
+        self._run = 0
+
+    def __enter__(self) -> Self:
+        """Take hold of the ledger and bring its tables up to date.
+
+        Raises:
+            LedgerError: it is in use, too new, or cannot be opened.
+        """
+        self._stack.enter_context(connect.exclusively(self._url))
+        try:
+            engine = self._engine(connect.connect(self._url))
+            connect.upgrade(engine)
+            self._reading = self._engine(connect.readers(self._url))
+            self._writer = Writer(engine, buckets(()))
+            self._stack.callback(self._writer.close)
+            self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-reader")
+            self._stack.callback(self._pool.shutdown)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish writing, and let go."""
+        self._stack.close()
+
+    @property
+    def write_errors(self) -> int:
+        """How often something could not be written since the start."""
+        return self._writer.errors
+
+    def newest_moment(self) -> float:
+        """Tell the newest moment on record, so that the steady timeline never runs behind it."""
+        try:
+            with self._reading.connect() as connection:
+                looked = connection.execute(select(func.max(folders.c.looked_at))).scalar() or 0.0
+                began = connection.execute(select(func.max(runs.c.began_at))).scalar() or 0.0
+                newest = select(canaries_table.c.started_at).order_by(canaries_table.c.seq.desc()).limit(1)
+                started = connection.execute(newest).scalar() or 0.0
+                concluded = connection.execute(select(func.max(canaries_table.c.concluded_at))).scalar() or 0.0
+        except SQLAlchemyError as error:
+            raise LedgerError.of(error) from None
+        return float(max(looked, began, started, concluded))
+
+    async def begin_run(self, *, site: str, version: str, began_at: float, began_wall: float) -> None:
+        """Open a run: what an earlier one left unfinished is in doubt from now on."""
+
+        def work(transaction: Transaction) -> int:
+            return canaries.begin_run(transaction, site=site, version=version, began_at=began_at, began_wall=began_wall)
+
+        self._run = await self._writer.do(work)
+
+    async def configure(self, *, watched: Mapping[str, Sequence[str]], thresholds: Sequence[float], at: float) -> None:
+        """Take over what the settings decide: which folders are watched, and the thresholds among the buckets."""
+        bounds = buckets(thresholds)
+
+        def work(transaction: Transaction) -> None:
+            looks.watch_only(transaction.connection, watched, at=at)
+            adopt_buckets(transaction.connection, bounds)
+            transaction.changes.buckets = bounds
+
+        await self._writer.do(work)
+
+    async def start(self, canary: Canary) -> None:
+        """Write a canary down; when this returns it is on the disk, and may be sent."""
+        await self._writer.do(lambda transaction: canaries.start(transaction, canary, self._run))
+
+    async def attempted(self, canary: Canary, attempt: Attempt, *, online: bool, at: float) -> None:
+        """Write down how the hand-over went."""
+        await self._writer.do(
+            lambda transaction: canaries.attempted(transaction, canary, attempt, online=online, at=at)
+        )
+
+    async def looked(self, look: LookRecord) -> bool:
+        """Write down what a look showed, and how far it came, together; tell whether a canary may be judged now."""
+        return await self._writer.do(lambda transaction: looks.record(transaction, look))
+
+    async def judged(self, judgements: Sequence[Judgement], *, at: float) -> list[Conclusion]:
+        """Write conclusions down, put the others off; return the conclusions that are new."""
+
+        def work(transaction: Transaction) -> list[Conclusion]:
+            new = []
+            for one in judgements:
+                if isinstance(one.result, Pending):
+                    canary = one.due.facts.canary.id
+                    canaries.postpone(transaction.connection, canary, one.result, facts=one.due.version, now=at)
+                elif canaries.conclude(transaction, one.result, facts=one.due.version, at=at):
+                    new.append(one.result)
+            return new
+
+        return await self._writer.do(work)
+
+    async def due(self, now: float, *, limit: int = 500) -> list[Due]:
+        """Read the facts of the canaries that are due for judging."""
+        return await self.read(lambda connection: facts.due(connection, now, limit))
+
+    async def next_due(self) -> float | None:
+        """Tell when the next canary is due."""
+        return await self.read(facts.next_due)
+
+    async def cursor(self, mailbox: str, folder: str) -> tuple[str | None, float | None]:
+        """Tell where the last look into a folder stopped, and when its last complete look began."""
+
+        def query(connection: Connection) -> tuple[str | None, float | None]:
+            row = connection.execute(
+                select(folders.c.cursor, folders.c.looked_at).where(
+                    folders.c.mailbox == mailbox, folders.c.folder == folder
+                )
+            ).one_or_none()
+            return (None, None) if row is None else (row.cursor, row.looked_at)
+
+        return await self.read(query)
+
+    async def known(self, ids: Sequence[str]) -> Mapping[str, cleanup.KnownCanary]:
+        """Tell which of these canaries are on record, and what recognition must hold against them."""
+        return await self.read(lambda connection: cleanup.known(connection, ids))
+
+    async def deletable(self, mailbox: str, *, before: float, limit: int = 200) -> list[Stored]:
+        """List messages of our own in a mailbox that were seen before *before* and are still there."""
+        return await self.read(lambda connection: cleanup.deletable(connection, mailbox, before, limit))
+
+    async def deleted(self, stored: Sequence[Stored], *, at: float) -> None:
+        """Write down that these messages are gone."""
+        await self._writer.do(lambda transaction: cleanup.deleted(transaction, stored, at=at))
+
+    async def snapshot(self) -> Snapshot:
+        """Take one consistent picture."""
+        return await self.read(pictures.take)
+
+    async def verify(self) -> list[str]:
+        """List what does not add up in the books."""
+        return await self.read(verify.problems)
+
+    async def prune(self, *, now: float, keep: Retention) -> int:
+        """Let go of old evidence and rows, a little at a time; return how many went."""
+        return await self._writer.do(lambda transaction: pruning.prune(transaction, now=now, keep=keep))
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run *query* in a reading transaction, in a thread.
+
+        Raises:
+            LedgerError: the database says no.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, query)
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        try:
+            with self._reading.begin() as connection:
+                return query(connection)
+        except SQLAlchemyError as error:
+            raise LedgerError.of(error) from None
+
+    def _engine(self, engine: Engine) -> Engine:
+        self._stack.callback(engine.dispose)
+        return engine
