@@ -1,0 +1,209 @@
+"""The command line. Each verb is a function in `agent.commands`, imported when it is used."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent import __version__
+
+# Typer carries its own copy of click; this is the way to its class for wrong usage without a private import.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+_WRONG_USAGE = 64  # EX_USAGE of sysexits.h
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="relaycanary",
+    help="Watches mail that is sent through Microsoft 365: canaries out, read back, timed and judged.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+ledger_app = typer.Typer(help="Look after the ledger, the durable record.", no_args_is_help=True)
+app.add_typer(ledger_app, name="ledger")
+lab_app = typer.Typer(help="The simulated tenant on loopback: run it, break it, heal it.", invoke_without_command=True)
+app.add_typer(lab_app, name="lab")
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file (default: RELAYCANARY_CONFIG, then the usual places)."),
+]
+Directory = Annotated[Path, typer.Option("--directory", "-d", help="Where the lab keeps its state.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
+_LAB = Path(".lab")
+
+
+@app.callback(invoke_without_command=True)
+def _main(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        print(f"relaycanary {__version__}")
+        raise typer.Exit
+
+
+@app.command("run")
+def _run(
+    config: Config = None,
+    lab: Annotated[bool, typer.Option("--lab", help="With a simulated tenant on loopback; state in .lab/.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+) -> None:
+    """Run the agent until SIGTERM. SIGHUP reads the settings again.
+
+    Example: relaycanary run -c /etc/relaycanary/relaycanary.yaml
+    """
+    if lab and config is not None:
+        raise typer.BadParameter("--lab brings settings of its own: leave --config out")
+    if lab:
+        from agent.commands.lab import run_with_lab
+
+        raise typer.Exit(run_with_lab(_LAB, verbose=verbose))
+    from agent.commands.run import run
+
+    raise typer.Exit(run(config, verbose=verbose))
+
+
+@app.command("check-config")
+def _check_config(
+    config: Config = None,
+    print_: Annotated[bool, typer.Option("--print", help="Print the effective settings, without secrets.")] = False,
+) -> None:
+    """Say whether the settings can be used, and what is dubious about them.
+
+    Example: relaycanary check-config -c relaycanary.yaml --print
+    """
+    from agent.commands.check_config import check_config
+
+    raise typer.Exit(check_config(config, print_settings=print_))
+
+
+@app.command("probe")
+def _probe(
+    check: Annotated[str, typer.Argument(help="The name of a check in the settings.")],
+    config: Config = None,
+    json: Json = False,
+    nagios: Annotated[bool, typer.Option("--nagios", help="Output of a monitoring plug-in, with perfdata.")] = False,
+) -> None:
+    """Send one canary now, and watch it stage by stage until it is judged.
+
+    Exit code: 0 pass, 1 warn, 2 fail, 3 unknown. Example: relaycanary probe relay
+    """
+    from agent.commands.probe import probe
+
+    if json and nagios:
+        raise typer.BadParameter("choose one of --json and --nagios")
+    raise typer.Exit(probe(check, config, json=json, nagios=nagios))
+
+
+@app.command("status")
+def _status(config: Config = None, json: Json = False) -> None:
+    """Say how every check stands, from the ledger; works whether or not the agent is running.
+
+    Exit code: 0 pass, 1 warn, 2 fail, 3 unknown, as the worst check.
+    """
+    from agent.commands.status import status
+
+    raise typer.Exit(status(config, json=json))
+
+
+@app.command("explain")
+def _explain(
+    inputs: Annotated[list[str] | None, typer.Argument(help="A reply, an error, a log line, a FILE, or - .")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of text.")] = False,
+) -> None:
+    """Say what a server's words, a bounce or a delivered message mean, and how to mend it.
+
+    Examples: relaycanary explain "550 5.7.64 TenantAttribution; Relay Access Denied"; relaycanary explain bounce.eml
+
+    Exit code: 0, or 1 if something is unknown.
+    """
+    from agent.commands.explain import explain
+
+    raise typer.Exit(explain(inputs or [], json=json))
+
+
+@ledger_app.command("upgrade")
+def _ledger_upgrade(config: Config = None) -> None:
+    """Bring the tables of the ledger up to date. The agent does so by itself when it starts."""
+    from agent.commands.ledger import upgrade
+
+    raise typer.Exit(upgrade(config))
+
+
+@ledger_app.command("verify")
+def _ledger_verify(config: Config = None) -> None:
+    """Hold the books against the rows: nothing lost, nothing counted twice."""
+    from agent.commands.ledger import verify
+
+    raise typer.Exit(verify(config))
+
+
+@lab_app.callback()
+def _lab(
+    context: typer.Context,
+    directory: Directory = _LAB,
+    until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
+) -> None:
+    """Run the simulated tenant alone, until SIGTERM, or change the one that runs.
+
+    Examples: relaycanary lab; relaycanary lab break relay connector_mismatch; relaycanary lab heal
+    """
+    if context.invoked_subcommand is None:
+        from agent.commands.lab import lab
+
+        raise typer.Exit(lab(directory, until_eof=until_eof))
+
+
+@lab_app.command("break")
+def _lab_break(
+    path: Annotated[str | None, typer.Argument(help="A path or mailbox of the lab.")] = None,
+    fault: Annotated[str | None, typer.Argument(help="What is to go wrong; without it, the faults are listed.")] = None,
+    directory: Directory = _LAB,
+) -> None:
+    """Break one path or mailbox of the running lab; without a fault, list what can go wrong."""
+    from agent.commands.lab import break_
+
+    raise typer.Exit(break_(directory, path, fault))
+
+
+@lab_app.command("heal")
+def _lab_heal(
+    path: Annotated[str | None, typer.Argument(help="What to heal; everything without it.")] = None,
+    directory: Directory = _LAB,
+) -> None:
+    """Make the running lab whole again."""
+    from agent.commands.lab import heal
+
+    raise typer.Exit(heal(directory, path))
+
+
+def main() -> None:
+    """Run the command line; nothing leaves it as a traceback."""
+    sys.exit(_main_code(sys.argv[1:]))
+
+
+def _main_code(arguments: list[str]) -> int:
+    try:
+        result = app(args=arguments, prog_name="relaycanary", standalone_mode=False)
+    except _USAGE_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help was shown: that is what was asked for
+            return 0
+        print(f"relaycanary: {_said(error)} (see relaycanary --help)", file=sys.stderr)
+        return _WRONG_USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _said(error: Exception) -> str:
+    say = getattr(error, "format_message", None)
+    return str(say() if say is not None else error).rstrip(".")
+
+
+if __name__ == "__main__":
+    main()

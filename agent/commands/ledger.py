@@ -1,0 +1,77 @@
+"""``relaycanary ledger``: look after the durable record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.text import Text
+
+from agent.commands import output
+from agent.config.load import find, load
+from agent.config.pieces import ledger_file
+from agent.config.problems import SettingsError
+from agent.ledger import LedgerError, inspect
+from agent.log import plain
+
+
+def upgrade(config: Path | None = None) -> int:
+    """Bring the tables of the ledger up to date, and say from which version to which.
+
+    The agent does so by itself when it starts; this is for those who want to know before.
+
+    Returns:
+        The exit code: 0 if the ledger is up to date now, else 1: it is in use, not there, not ours or too new.
+    """
+    url = _ledger(config)
+    if url is None:
+        return 1
+    try:
+        before, after = inspect.upgrade(url)
+    except LedgerError as error:
+        output.say(str(error))
+        return 1
+    if before == after:
+        print(f"{_shown(url)} is up to date: version {after}")
+    else:
+        print(f"{_shown(url)} was upgraded from {f'version {before}' if before else 'nothing'} to version {after}")
+    return 0
+
+
+def verify(config: Path | None = None) -> int:
+    """Examine the file and hold the books against the rows: nothing lost, and nothing counted twice.
+
+    It only reads, from one transaction, and disturbs no agent that is running.
+
+    Returns:
+        The exit code: 0 if everything adds up, else 1, with what does not; or the ledger cannot be read.
+    """
+    url = _ledger(config)
+    if url is None:
+        return 1
+    try:
+        with output.console(stderr=True).status("") as status:
+            audit = inspect.audit(url, lambda what: status.update(Text(f"examining {what} of {_shown(url)}")))
+    except LedgerError as error:
+        output.say(str(error))
+        return 1
+    found = output.count(audit.canaries, "canary", "canaries")
+    if not audit.problems:
+        print(f"{_shown(url)}: {found}, the books are right")
+        return 0
+    for problem in audit.problems:
+        print(plain(problem))
+    print(f"{_shown(url)}: {found}, {output.count(len(audit.problems), 'problem')}")
+    return 1
+
+
+def _ledger(config: Path | None) -> str | None:
+    """Tell the URL of the ledger that the settings name; None if they cannot be used, which is said."""
+    try:
+        return load(find(config)).agent.ledger
+    except SettingsError as error:
+        output.complain(error.problems)
+        return None
+
+
+def _shown(url: str) -> str:
+    return plain(str(ledger_file(url)))

@@ -1,0 +1,147 @@
+"""What the commands have in common on their way out: consoles, words, exit codes.
+
+Everything that a server may have chosen goes through `agent.log.plain` before it is shown; consoles take no markup.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import structlog
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from structlog.typing import EventDict, WrappedLogger
+
+from agent import log
+from agent.config.problems import Problem
+from agent.log import plain
+from checks.core.model import Outcome, Verdict
+
+EXIT_CODES: Mapping[Verdict, int] = MappingProxyType(
+    {Verdict.PASS: 0, Verdict.WARN: 1, Verdict.FAIL: 2, Verdict.UNKNOWN: 3}
+)
+"""The exit code that a verdict is, as the Monitoring Plugins guidelines have it."""
+
+NOTHING_KNOWN = EXIT_CODES[Verdict.UNKNOWN]
+WRONG_USAGE = 64
+"""EX_USAGE of sysexits.h."""
+
+STYLES: Mapping[Verdict, str] = MappingProxyType(
+    {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red", Verdict.UNKNOWN: "magenta"}
+)
+
+OUTCOMES: Mapping[Outcome, str] = MappingProxyType(
+    {
+        Outcome.DELIVERED: "delivered",
+        Outcome.LATE: "delivered late",
+        Outcome.JUNK: "delivered as junk",
+        Outcome.DEGRADED: "delivered, but not as expected",
+        Outcome.BOUNCED: "bounced",
+        Outcome.LOST: "lost",
+        Outcome.UNREACHABLE: "unreachable",
+        Outcome.TLS_FAILED: "TLS failed",
+        Outcome.AUTH_FAILED: "authentication failed",
+        Outcome.DEFERRED: "deferred",
+        Outcome.REJECTED: "rejected",
+        Outcome.ACCEPTED: "accepted, and should have been refused",
+        Outcome.INDETERMINATE: "in doubt",
+        Outcome.UNOBSERVED: "unobserved",
+        Outcome.LOCAL_FAULT: "could not be tried",
+    }
+)
+"""What happened, in the words that people read."""
+
+_PIPE_WIDTH = 10_000
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Make a console: in colour on a terminal (unless NO_COLOR is set), plain and never wrapped in a pipe."""
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):  # what the locale cannot write must not end the command
+        stream.reconfigure(errors="backslashreplace")
+    width = None if stream.isatty() else _PIPE_WIDTH
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=width)
+
+
+def show_table(screen: Console, table: Table) -> None:
+    """Print a table; in a pipe, without the blanks that fill its last column."""
+    if screen.is_terminal:
+        screen.print(table)
+        return
+    with screen.capture() as captured:
+        screen.print(table)
+    for line in captured.get().splitlines():
+        screen.print(Text(line.rstrip()))
+
+
+def table(*columns: str) -> Table:
+    """Make a table without lines, which can be searched and cut in a pipe."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def complain(problems: Iterable[Problem]) -> None:
+    """Write problems of the settings to standard error, one a line."""
+    screen = console(stderr=True)
+    for problem in problems:
+        screen.print(Text(str(problem), style="yellow" if problem.warning else "red"), soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """Write one line to standard error."""
+    console(stderr=True).print(Text(f"relaycanary: {plain(message)}"), soft_wrap=True)
+
+
+def show_only_errors() -> None:
+    """Have the agent's parts log nothing but errors, a line each: the command itself says what goes on."""
+
+    def untraced(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {key: value for key, value in event.items() if key != "exc_info"}
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            untraced,
+            log.escape,
+            structlog.processors.KeyValueRenderer(key_order=["level", "event"], drop_missing=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("error"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def span(seconds: float) -> str:
+    """Write a measured time as people read it: ``3 ms``, ``1.24 s``, ``2 min 5 s``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.1f} ms" if abs(seconds) < 0.01 else f"{seconds * 1000:.0f} ms"  # noqa: PLR2004 - 10 ms
+    return f"{seconds:.2f} s" if seconds < _MINUTE else age(seconds)
+
+
+def age(seconds: float) -> str:
+    """Write how long ago something was, in its two largest units: ``12 s``, ``5 min 3 s``, ``3 h 12 min``."""
+    whole = max(0, int(seconds))
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return _two(whole, _MINUTE, "min", 1, "s")
+    if whole < _DAY:
+        return _two(whole, _HOUR, "h", _MINUTE, "min")
+    return _two(whole, _DAY, "d", _HOUR, "h")
+
+
+def _two(seconds: int, large: int, large_unit: str, small: int, small_unit: str) -> str:
+    rest = seconds % large // small
+    return f"{seconds // large} {large_unit}" + (f" {rest} {small_unit}" if rest else "")
+
+
+def count(number: int, word: str, plural: str | None = None) -> str:
+    """Write ``1 check``, ``2 checks``, ``no checks``."""
+    return f"{number or 'no'} {word if number == 1 else plural or word + 's'}"

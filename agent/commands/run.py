@@ -1,0 +1,176 @@
+"""``relaycanary run``: put the agent together from its settings, and run it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from agent import __version__, log, sentry
+from agent.clock import SystemClock
+from agent.commands.parts import addresses, signing_keys
+from agent.commands.signals import on_signals
+from agent.config.build import build_credentials, build_mailboxes, build_paths
+from agent.config.load import find, load
+from agent.config.problems import SettingsError
+from agent.config.secrets import SecretSource
+from agent.config.settings import Settings
+from agent.ledger import Ledger, LedgerError
+from agent.pipeline import Parts, Pipeline
+from agent.web.app import create_app
+from agent.web.server import WebError, serve
+from checks.errors import LocalFault
+from checks.ports import Clock, Tools
+
+_log = structlog.get_logger("run")
+
+
+def run(config: Path | None = None, *, verbose: bool = False) -> int:
+    """Run the agent with the settings in *config* (or the usual places) until SIGTERM or SIGINT.
+
+    Returns:
+        The exit code: 0 after a signal, 1 if it could not start.
+    """
+    log.configure(verbose=verbose)
+    try:
+        file = find(config)
+        settings = load(file)
+    except SettingsError as error:
+        print("\n".join(str(problem) for problem in error.problems), file=sys.stderr)
+        return 1
+    try:
+        _tell_of_defects(settings, verbose=verbose)
+    except (LocalFault, ValueError) as error:
+        print(f"relaycanary: sentry.dsn cannot be used: {error}", file=sys.stderr)
+        return 1
+    for warning in settings.warnings:
+        _log.warning("settings.warning", what=str(warning))
+    try:
+        with Ledger(settings.agent.ledger) as ledger:
+            asyncio.run(_run(file, settings, ledger))
+    except (LedgerError, WebError, LocalFault) as error:
+        print(f"relaycanary: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _tell_of_defects(settings: Settings, *, verbose: bool) -> None:
+    """Have Sentry told of defects, if the settings say where it is."""
+    section = settings.sections.sentry
+    if section is not None:
+        report = sentry.start(SecretSource(section.dsn)(), site=settings.agent.site)
+        log.configure(verbose=verbose, defects=report)
+
+
+async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
+    clock = SystemClock(not_before=ledger.newest_moment())
+    pipeline = Pipeline(clock=clock, ledger=ledger)
+    parts = make_parts(settings, clock)
+    stop = asyncio.Event()
+    reloader = _Reloader(file, settings, clock, pipeline)
+    async with AsyncExitStack() as stack:
+        app = create_app(
+            view=pipeline.view,
+            ledger=ledger,
+            reload=reloader.reload,
+            token=SecretSource(settings.web.token) if settings.web.token else None,
+            auth=settings.web.auth,
+            listen=settings.web.listen,
+        )
+        url = await stack.enter_async_context(serve(app, settings.web.host, settings.web.port))
+        _on_signals(stop, reloader)
+        # What exists now stays: let the collector pass over it, or each full collection stalls the loop for 100 ms.
+        gc.collect()
+        gc.freeze()
+        print(_greeting(url, settings), flush=True)
+        _log.info("agent.started", url=url, checks=len(settings.checks), site=settings.agent.site)
+        await pipeline.run(parts, stop)
+    _log.info("agent.stopped")
+
+
+def _greeting(url: str, settings: Settings) -> str:
+    checks = len(settings.checks)
+    watched = f"{checks} check" if checks == 1 else f"{checks} checks"
+    return f"relaycanary {__version__} runs {watched} at site {settings.agent.site}: {url}"
+
+
+def make_parts(settings: Settings, clock: Clock) -> Parts:
+    """Make everything that the settings name.
+
+    Raises:
+        checks.errors.LocalFault: a signing key cannot be read.
+    """
+    tools = Tools(clock=clock, credentials=build_credentials(settings))
+    return Parts(
+        site=settings.agent.site,
+        keep=settings.agent.keep,
+        ledger_keep=settings.agent.ledger_keep,
+        checks=settings.checks,
+        paths=build_paths(settings, tools),
+        methods={name: path.kind for name, path in settings.paths.items()},
+        mailboxes=build_mailboxes(settings, tools),
+        kinds={name: mailbox.kind for name, mailbox in settings.mailboxes.items()},
+        addresses=addresses(settings),
+        keys=signing_keys(settings),
+    )
+
+
+class _Reloader:
+    """Takes over a changed settings file while everything goes on; a bad one changes nothing and says so."""
+
+    def __init__(self, file: Path, settings: Settings, clock: Clock, pipeline: Pipeline) -> None:
+        self._file = file
+        self._settings = settings
+        self._clock = clock
+        self._pipeline = pipeline
+        self._one_at_a_time = asyncio.Lock()
+
+    async def reload(self) -> str | None:
+        """Read the file again; return what is wrong with it, or None once it is in force."""
+        async with self._one_at_a_time:
+            problem = await self._reload()
+            self._pipeline.reload_successful = problem is None
+        if problem is None:
+            _log.info("settings.reloaded", checks=len(self._settings.checks))
+        else:
+            _log.error("settings.not_reloaded", why=problem)
+        return problem
+
+    async def _reload(self) -> str | None:
+        try:
+            settings = await asyncio.to_thread(load, self._file)
+            if fixed := _fixed(self._settings, settings):
+                return f"{fixed} cannot be changed while the agent runs: restart it"
+            await self._pipeline.apply(make_parts(settings, self._clock))
+        except SettingsError as error:
+            return "\n".join(str(problem) for problem in error.problems)
+        except (LocalFault, LedgerError) as error:
+            return str(error)
+        self._settings = settings
+        return None
+
+
+def _fixed(before: Settings, after: Settings) -> str:
+    """Name what a reload would have to change but cannot."""
+    names: dict[str, Callable[[Settings], object]] = {
+        "agent.ledger": lambda settings: settings.agent.ledger,
+        "agent.site": lambda settings: settings.agent.site,
+        "web": lambda settings: settings.web,
+    }
+    return ", ".join(name for name, of in names.items() if of(before) != of(after))
+
+
+def _on_signals(stop: asyncio.Event, reloader: _Reloader) -> None:
+    running: set[asyncio.Task[str | None]] = set()
+
+    def hang_up() -> None:
+        task = asyncio.ensure_future(reloader.reload())
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    on_signals({"SIGTERM": stop.set, "SIGINT": stop.set, "SIGHUP": hang_up})

@@ -1,0 +1,210 @@
+"""``relaycanary status``: how every check stands, as far as the ledger knows, now."""
+
+from __future__ import annotations
+
+import json as encoding
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agent.clock import SystemClock
+from agent.commands import output
+from agent.commands.output import age, count, show_table, span, table
+from agent.config.load import find, load
+from agent.config.problems import SettingsError
+from agent.ledger import CheckStanding, InFlight, LedgerError
+from agent.ledger.inspect import Picture, Run, picture
+from agent.log import plain
+from checks.core import verdict
+from checks.core.model import Check, Outcome, Verdict
+
+_FROM_BEST_TO_WORST = (Verdict.PASS, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckNow:
+    """How one check stands. `reason` says why the verdict is not that of `standing`; empty where it is.
+
+    `since_at` is None where the ledger does not tell since when.
+    """
+
+    check: Check
+    verdict: Verdict
+    reason: str
+    since_at: float | None
+    standing: CheckStanding | None
+    in_flight: InFlight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How everything stands. Moments are on the agent's steady timeline; `offset` in seconds makes them Unix time.
+
+    `unlisted` counts the checks that only the ledger knows.
+    """
+
+    now_at: float
+    offset: float
+    checks: Sequence[CheckNow]
+    looked_at: dict[str, float | None]
+    run: Run | None
+    unlisted: int
+
+    @property
+    def worst(self) -> Verdict:
+        """The worst verdict of all checks."""
+        return max((one.verdict for one in self.checks), key=_FROM_BEST_TO_WORST.index)
+
+
+def status(config: Path | None = None, *, json: bool = False) -> int:
+    """Say how every configured check stands, from the ledger alone; whether an agent is running makes no difference.
+
+    The ledger's moments are on a steady timeline; the newest run tells when it began on that and by the wall clock,
+    and so how they compare. If the wall clock was set since, all ages are wrong by that step until the agent is
+    started again: set forward, a check may be called unknown too early; set back, it may be called so too late.
+
+    Args:
+        config: the settings file; without it the usual places are looked through.
+        json: print one JSON object instead of tables.
+
+    Returns:
+        The exit code of the worst check: 0 pass, 1 warn, 3 unknown, 2 fail, in this order from best to worst; 3 too
+        if nothing is known, for want of settings or of a ledger.
+    """
+    try:
+        settings = load(find(config))
+    except SettingsError as error:
+        output.complain(error.problems)
+        return output.NOTHING_KNOWN
+    try:
+        known = picture(settings.agent.ledger)
+    except LedgerError as error:
+        output.say(str(error))
+        return output.NOTHING_KNOWN
+    now = stand(list(settings.checks.values()), known, SystemClock().now())
+    if json:
+        print(encoding.dumps(as_json(now)))
+    else:
+        _show(now, output.console())
+    return output.EXIT_CODES[now.worst]
+
+
+def stand(checks: Sequence[Check], known: Picture, now: datetime) -> Status:
+    """Work out how *checks* stand at *now*."""
+    snapshot = known.snapshot
+    offset = known.run.began_wall - known.run.began_at if known.run else 0.0
+    now_at = now.timestamp() - offset
+    listed = {check.name for check in checks}
+    watched = {check.mailbox for check in checks}
+    return Status(
+        now_at=now_at,
+        offset=offset,
+        checks=[_stand(check, known, now_at) for check in checks],
+        looked_at={name: snapshot.looked_at.get(name) for name in sorted(watched | set(snapshot.looked_at))},
+        run=known.run,
+        unlisted=len((set(snapshot.standings) | set(snapshot.in_flight)) - listed),
+    )
+
+
+def as_json(now: Status) -> dict[str, Any]:
+    """Make the object that ``status --json`` prints; moments in ISO 8601, in UTC."""
+    run = now.run
+    return {
+        "checks": [_check_as_json(one, now.offset) for one in now.checks],
+        "mailboxes": [{"mailbox": name, "last_look": _iso(at, now.offset)} for name, at in now.looked_at.items()],
+        "agent": {
+            "site": run.site if run else None,
+            "version": run.version if run else None,
+            "started": _iso(run.began_at, now.offset) if run else None,
+            "unlisted_checks": now.unlisted,
+        },
+    }
+
+
+def _stand(check: Check, known: Picture, now_at: float) -> CheckNow:
+    snapshot = known.snapshot
+    standing = snapshot.standings.get(check.name)
+    in_flight = snapshot.in_flight.get(check.name, InFlight())
+    found, reason = verdict.current(snapshot.standing_of(check), now_at)
+    since_at = None
+    if standing is not None and not reason:
+        since_at = standing.since_at
+    elif found is Verdict.WARN and in_flight.oldest_at is not None:  # overdue: the oldest became so first
+        since_at = in_flight.oldest_at + check.limits.late_after
+    return CheckNow(
+        check=check, verdict=found, reason=reason, since_at=since_at, standing=standing, in_flight=in_flight
+    )
+
+
+def _check_as_json(one: CheckNow, offset: float) -> dict[str, Any]:
+    standing = one.standing
+    return {
+        "check": one.check.name,
+        "verdict": one.verdict.value,
+        "outcome": standing.outcome if standing else None,
+        "reason": one.reason or None,
+        "reasons": list(standing.reasons) if standing else [],
+        "since": _iso(one.since_at, offset),
+        "end_to_end_seconds": standing.end_to_end if standing else None,
+        "in_flight": one.in_flight.count,
+        "overdue": one.in_flight.overdue,
+        "last_pass": _iso(standing.passed_at, offset) if standing else None,
+        "concluded": _iso(standing.concluded_at, offset) if standing else None,
+    }
+
+
+def _iso(at: float | None, offset: float) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at + offset, UTC).isoformat(timespec="milliseconds")
+
+
+def _show(now: Status, console: Console) -> None:
+    show_table(console, _checks(now))
+    console.print()
+    mailboxes = table("MAILBOX", "LAST LOOK")
+    for name, looked_at in now.looked_at.items():
+        mailboxes.add_row(name, _ago(looked_at, now))
+    show_table(console, mailboxes)
+    console.print()
+    if now.run is not None:
+        began = datetime.fromtimestamp(now.run.began_wall, UTC)
+        words = f"agent {now.run.version} at site {now.run.site}, last started {_ago(now.run.began_at, now)}"
+        console.print(Text(f"{plain(words)} ({began:%Y-%m-%d %H:%M:%S} UTC)"), soft_wrap=True)
+    if now.unlisted:
+        console.print(Text(f"the ledger also knows {count(now.unlisted, 'check')} that the settings do not have"))
+
+
+def _checks(now: Status) -> Table:
+    checks = table("CHECK", "VERDICT", "SINCE", "WHAT", "LATENCY", "IN FLIGHT", "LAST PASS")
+    for one in now.checks:
+        standing, in_flight = one.standing, one.in_flight
+        overdue = f" ({in_flight.overdue} overdue)" if in_flight.overdue else ""
+        checks.add_row(
+            one.check.name,
+            Text(one.verdict.value, style=output.STYLES[one.verdict]),
+            _ago(one.since_at, now),
+            _what(one),
+            span(standing.end_to_end) if standing and standing.end_to_end is not None else "-",
+            f"{in_flight.count}{overdue}",
+            _ago(standing.passed_at, now) if standing else "never",
+        )
+    return checks
+
+
+def _what(one: CheckNow) -> Text:
+    """Say why the check stands as it does, and what became of its newest canary."""
+    parts = [one.reason] if one.reason else []
+    if one.standing is not None:
+        newest = output.OUTCOMES[Outcome(one.standing.outcome)]
+        parts.append(f"last: {newest}" if one.reason else newest)
+        parts += [reason for reason in one.standing.reasons if not one.reason]
+    return Text(plain("; ".join(parts)))
+
+
+def _ago(at: float | None, now: Status) -> str:
+    return "-" if at is None else f"{age(now.now_at - at)} ago"

@@ -1,0 +1,143 @@
+"""Metrics of what checks are made of (paths, mailboxes) and of the agent itself (settings, ledger, build)."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+
+from agent.metrics.family import Family, Row, family
+from agent.metrics.picture import Picture
+from checks.core.recognise import Ignored
+
+
+@family("info", "path_info", "A configured way to send.", "path", "method", "host", "port", "tls", "site")
+def _path(picture: Picture) -> Iterator[Row]:
+    for path in picture.view.paths:
+        to = path.endpoint
+        yield (path.name, path.method, to.host, str(to.port), to.tls, picture.view.site), {}
+
+
+@family("info", "mailbox_info", "A configured mailbox.", "mailbox", "kind", "host", "site")
+def _mailbox(picture: Picture) -> Iterator[Row]:
+    for mailbox in picture.view.mailboxes:
+        yield (mailbox.name, mailbox.kind, mailbox.endpoint.host, picture.view.site), {}
+
+
+@family("gauge", "mailbox_up", "1 if the last attempt to look into the mailbox succeeded.", "mailbox")
+def _mailbox_up(picture: Picture) -> Iterator[Row]:
+    for mailbox in picture.view.mailboxes:
+        yield (mailbox.name,), float(mailbox.status.up)
+
+
+@family(
+    "gauge",
+    "mailbox_last_look_timestamp_seconds",
+    "Unix time since when every watched folder has been looked into completely; absent before that, as 0 is 1970.",
+    "mailbox",
+    recorded=True,
+)
+def _last_look(picture: Picture) -> Iterator[Row]:
+    for mailbox in picture.view.mailboxes:
+        looked_at = picture.looked_at(mailbox.name)
+        if looked_at is not None:
+            yield (mailbox.name,), picture.unix(looked_at)
+
+
+@family("gauge", "mailbox_look_interval_seconds", "Longest time between two looks into a folder.", "mailbox")
+def _look_interval(picture: Picture) -> Iterator[Row]:
+    for mailbox in picture.view.mailboxes:
+        yield (mailbox.name,), mailbox.status.look_interval
+
+
+@family("counter", "mailbox_throttled_total", "How often the server asked us to slow down, since the start.", "mailbox")
+def _throttled(picture: Picture) -> Iterator[Row]:
+    for mailbox in picture.view.mailboxes:
+        yield (mailbox.name,), mailbox.status.throttled
+
+
+@family(
+    "counter",
+    "mailbox_messages_ignored_total",
+    "Messages that carry a canary's token and do not count as one.",
+    "mailbox",
+    "reason",
+    recorded=True,
+)
+def _ignored(picture: Picture) -> Iterator[Row]:
+    for mailbox in picture.view.mailboxes:
+        counts = dict.fromkeys((reason.value for reason in Ignored), 0.0)
+        for total in picture.totals(mailbox.name, "messages_ignored"):
+            reason = total.labels["reason"]
+            counts[reason] = counts.get(reason, 0.0) + total.value
+        for reason, count in counts.items():
+            yield (mailbox.name, reason), count
+
+
+@family(
+    "gauge",
+    "certificate_not_after_timestamp_seconds",
+    "Unix time at which the certificate that we show (client) or were last shown (server) ends; of several the first.",
+    "path",
+    "role",
+)
+def _certificates(picture: Picture) -> Iterator[Row]:
+    for path in picture.view.paths:
+        ends: dict[str, float] = {}
+        for one in path.certificates:
+            end = one.not_after.timestamp()
+            ends[one.role] = min(end, ends.get(one.role, end))
+        for role, end in ends.items():
+            yield (path.name, role), end
+
+
+@family("gauge", "config_last_reload_successful", "1 if the settings that were read last are in force.")
+def _reload_successful(picture: Picture) -> Iterator[Row]:
+    yield (), float(picture.view.reload_successful)
+
+
+@family("gauge", "config_last_reload_success_timestamp_seconds", "Unix time since when the settings are in force.")
+def _reload_success_at(picture: Picture) -> Iterator[Row]:
+    yield (), picture.unix(picture.view.reload_success_at)
+
+
+@family("info", "build_info", "The version of the agent and of the Python that runs it.", "version", "python")
+def _build(picture: Picture) -> Iterator[Row]:
+    yield (picture.view.version, platform.python_version()), {}
+
+
+@family("gauge", "ledger_up", "1 if this scrape could read the ledger; all that is recorded there is absent if not.")
+def _ledger_up(picture: Picture) -> Iterator[Row]:
+    yield (), float(picture.ledger is not None)
+
+
+@family(
+    "gauge",
+    "ledger_consistent",
+    "1 if in this scrape canaries started = concluded + in flight, for every check on record.",
+    recorded=True,
+)
+def _ledger_consistent(picture: Picture) -> Iterator[Row]:
+    yield (), float(picture.conserved())
+
+
+@family("counter", "ledger_write_errors_total", "What could not be written to the ledger, since the agent started.")
+def _write_errors(picture: Picture) -> Iterator[Row]:
+    yield (), picture.view.ledger_write_errors
+
+
+FAMILIES: tuple[Family, ...] = (
+    _path,
+    _mailbox,
+    _mailbox_up,
+    _last_look,
+    _look_interval,
+    _throttled,
+    _ignored,
+    _certificates,
+    _reload_successful,
+    _reload_success_at,
+    _build,
+    _ledger_up,
+    _ledger_consistent,
+    _write_errors,
+)

@@ -1,0 +1,286 @@
+"""The whole agent on one page.
+
+    settings -> schedule -> probe -> watch -> judge -> ledger -> metrics, alerts, report, web
+
+The stages meet only in the ledger; between them go nothing but wake-ups. So a slow mailbox never delays a send, a
+slow send never delays another, and a restart loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from agent import __version__
+from agent.judge import Judge
+from agent.ledger import Ledger, LedgerError, Retention
+from agent.online import Online
+from agent.probe import Probe, SigningKey, may_arrive
+from agent.schedule import Schedule
+from agent.status import AgentView, CertificateView, CheckView, MailboxView, PathView
+from agent.supervise import supervise
+from agent.watch import Cleaner, Interpreter, Watcher, look_every
+from checks.core.model import Accepted, Attempt, Canary, Certificate, Check, Refused
+from checks.errors import LocalFault
+from checks.ports import Clock, MailboxReader, SendPath
+
+_log = structlog.get_logger("pipeline")
+_PRUNE_EVERY = 300.0
+_LAST_MOMENT = 5.0
+_ADJUSTED = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that one settings file amounts to. `kinds` are those of the mailboxes, by name."""
+
+    site: str
+    keep: float
+    ledger_keep: float
+    checks: Mapping[str, Check]
+    paths: Mapping[str, SendPath]
+    methods: Mapping[str, str]
+    mailboxes: Mapping[str, MailboxReader]
+    kinds: Mapping[str, str]
+    addresses: Mapping[str, Sequence[str]]
+    keys: Sequence[SigningKey]
+
+
+@dataclass(slots=True)
+class _Running:
+    """The parts at work, and what was made of them."""
+
+    parts: Parts
+    probe: Probe
+    watchers: dict[str, Watcher]
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class Pipeline:
+    """Runs the stages. `apply` replaces the parts while canaries are in flight; their facts are in the ledger."""
+
+    def __init__(self, *, clock: Clock, ledger: Ledger) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._schedule = Schedule(clock, self._fire)
+        self._judge = Judge(clock=clock, ledger=ledger, wants_look=self._want_look)
+        self._running: _Running | None = None
+        self._sending: set[asyncio.Task[Canary | None]] = set()
+        self._server_certificates: dict[str, Certificate] = {}
+        self._group = asyncio.TaskGroup()
+        self._wall_offset = float("-inf")
+        self.reload_successful = True
+        self.reload_success_at = clock.steady()
+
+    async def run(self, parts: Parts, stop: asyncio.Event) -> None:
+        """Run until *stop*; then send no more, give what is being sent a moment, and let go.
+
+        A defect in the judge or the schedule ends it, as an ExceptionGroup: the service manager starts it anew.
+        """
+        now = self._clock.now()
+        await self._ledger.begin_run(
+            site=parts.site, version=__version__, began_at=self._clock.steady(), began_wall=now.timestamp()
+        )
+        async with self._group:
+            stages = [
+                self._group.create_task(part, name=name)
+                for name, part in (
+                    ("judge", self._judge.run()),
+                    ("clock", self._schedule.watch_clock()),
+                    ("prune", self._prune()),
+                )
+            ]
+            await self.apply(parts)
+            self._schedule.start(list(parts.checks.values()))
+            await stop.wait()
+            self._schedule.stop()
+            await self._close()
+            for stage in stages:
+                stage.cancel()
+
+    async def apply(self, parts: Parts) -> None:
+        """Work with *parts* from now on."""
+        thresholds = [limit for check in parts.checks.values() for limit in _thresholds(check)]
+        watched = {name: list(reader.folders) for name, reader in parts.mailboxes.items()}
+        await self._ledger.configure(watched=watched, thresholds=thresholds, at=self._clock.steady())
+        before, self._running = self._running, self._assemble(parts)
+        if before is not None:
+            self._schedule.update(list(parts.checks.values()))
+            self._group.create_task(self._retire(before), name="retire")
+        self.reload_success_at = self._clock.steady()
+
+    def view(self) -> AgentView:
+        """Show the agent as it is now."""
+        running = self._running
+        now_at = self._clock.steady()
+        parts = running.parts if running else None
+        return AgentView(
+            site=parts.site if parts else "",
+            version=__version__,
+            applied=running is not None,
+            now_at=now_at,
+            wall_offset=self._offset(now_at),
+            checks=[self._check_view(check) for check in parts.checks.values()] if parts else (),
+            paths=[self._path_view(parts, name) for name in parts.paths] if parts else (),
+            mailboxes=[
+                MailboxView(
+                    name=name,
+                    kind=running.parts.kinds[name],
+                    endpoint=watcher.reader.endpoint(),
+                    status=watcher.status,
+                )
+                for name, watcher in running.watchers.items()
+            ]
+            if running
+            else (),
+            ledger_write_errors=self._ledger.write_errors,
+            reload_successful=self.reload_successful,
+            reload_success_at=self.reload_success_at,
+        )
+
+    def _offset(self, now_at: float) -> float:
+        """Tell what turns steady moments into Unix time; it stands still while the clock is only being adjusted.
+
+        Otherwise every timestamp would differ by a few microseconds from one scrape to the next.
+        """
+        offset = self._clock.now().timestamp() - now_at
+        if abs(offset - self._wall_offset) > _ADJUSTED:
+            self._wall_offset = offset
+        return self._wall_offset
+
+    def _assemble(self, parts: Parts) -> _Running:
+        endpoints = [path.endpoint() for path in parts.paths.values()]
+        endpoints += [reader.endpoint() for reader in parts.mailboxes.values()]
+        online = Online(self._clock, endpoints)
+        probe = Probe(
+            clock=self._clock,
+            ledger=self._ledger,
+            online=online,
+            paths=parts.paths,
+            key=parts.keys[0],
+            handed_over=self._handed_over,
+            written=self._judge.wake,
+        )
+        running = _Running(parts, probe, {})
+        for name in parts.mailboxes:
+            watcher = self._watcher(parts, name, online)
+            running.watchers[name] = watcher
+            part = supervise(f"watch {name}", watcher.run, self._clock)
+            running.tasks.append(self._group.create_task(part, name=f"watch {name}"))
+        return running
+
+    def _watcher(self, parts: Parts, name: str, online: Online) -> Watcher:
+        reader = parts.mailboxes[name]
+        interpreter = Interpreter(
+            mailbox=name,
+            addresses=parts.addresses[name],
+            secrets={key.id: key.secret for key in parts.keys},
+            keep=parts.keep,
+            ledger=self._ledger,
+            reader=reader,
+        )
+        cleaner = Cleaner(
+            mailbox=name,
+            reader=reader,
+            ledger=self._ledger,
+            clock=self._clock,
+            interpreter=interpreter,
+            keep=parts.keep,
+        )
+        waiting = [check.limits.late_after for check in parts.checks.values() if check.mailbox == name]
+        return Watcher(
+            name=name,
+            reader=reader,
+            ledger=self._ledger,
+            clock=self._clock,
+            interpreter=interpreter,
+            cleaner=cleaner,
+            look_every=look_every(waiting),
+            news=self._judge.wake,
+            connected=online.connected,
+        )
+
+    def _fire(self, check: Check, slot: int) -> None:
+        """Send a canary; open loop: nothing waits for it."""
+        if self._running is None:
+            return
+        task = asyncio.get_running_loop().create_task(self._running.probe.send(check, slot), name=f"probe {check.name}")
+        self._sending.add(task)
+        task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[Canary | None]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            _log.error("probe.failed", task=task.get_name(), exc_info=defect)
+
+    def _handed_over(self, canary: Canary, attempt: Attempt) -> None:
+        if isinstance(attempt, Accepted | Refused) and attempt.transcript.tls and attempt.transcript.tls.chain:
+            self._server_certificates[canary.check.path] = attempt.transcript.tls.chain[0]
+        if self._running is not None and may_arrive(attempt):
+            watcher = self._running.watchers.get(canary.check.mailbox)
+            if watcher is not None:
+                watcher.expect(canary, attempt)
+
+    def _want_look(self, mailbox: str) -> None:
+        if self._running is not None and mailbox in self._running.watchers:
+            self._running.watchers[mailbox].want_look()
+
+    async def _prune(self) -> None:
+        while True:
+            await self._clock.sleep(_PRUNE_EVERY)
+            if self._running is None:
+                continue
+            keep = Retention(rows=self._running.parts.ledger_keep)
+            try:
+                while await self._ledger.prune(now=self._clock.steady(), keep=keep):
+                    await self._clock.sleep(0.1)
+            except LedgerError as error:
+                _log.error("ledger.not_pruned", why=str(error))
+
+    async def _retire(self, before: _Running) -> None:
+        """Let go of parts that a reload replaced: watchers now, paths once nothing is being sent any more."""
+        for task in before.tasks:
+            task.cancel()
+        await asyncio.gather(*before.tasks, return_exceptions=True)
+        for watcher in before.watchers.values():
+            await watcher.reader.close()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        for path in before.parts.paths.values():
+            await path.close()
+
+    async def _close(self) -> None:
+        """Stop for good. What is still being sent after a moment is cut off: the ledger knows that it is in doubt."""
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=_LAST_MOMENT)
+        for sending in list(self._sending):
+            sending.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        if self._running is not None:
+            running, self._running = self._running, None
+            await self._retire(running)
+
+    def _check_view(self, check: Check) -> CheckView:
+        timetable = self._schedule.timetables.get(check.name)
+        return CheckView(
+            check=check,
+            next_due=self._schedule.next_due(check.name) if timetable else None,
+            skipped=timetable.skipped if timetable else 0,
+            delay=timetable.delay if timetable else 0.0,
+        )
+
+    def _path_view(self, parts: Parts, name: str) -> PathView:
+        path = parts.paths[name]
+        try:
+            certificates = [CertificateView(role=role, not_after=one.not_after) for role, one in path.certificates()]
+        except LocalFault:  # the file cannot be read now: each canary says so
+            certificates = []
+        if name in self._server_certificates:
+            certificates.append(CertificateView(role="server", not_after=self._server_certificates[name].not_after))
+        return PathView(name=name, method=parts.methods[name], endpoint=path.endpoint(), certificates=certificates)
+
+
+def _thresholds(check: Check) -> tuple[float, ...]:
+    return check.limits.late_after, check.limits.lost_after

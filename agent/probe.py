@@ -1,0 +1,137 @@
+"""Stage: send. Mint a canary, write it down, hand it over, write down how that went."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from agent.ledger import Ledger, LedgerError
+from agent.online import Online
+from checks.core import message, refusal, token
+from checks.core.model import (
+    Accepted,
+    Attempt,
+    Canary,
+    Cause,
+    Check,
+    Refused,
+    Stage,
+    Transcript,
+    Untried,
+)
+from checks.errors import LocalFault
+from checks.ports import Clock, SendPath
+
+_log = structlog.get_logger("probe")
+_RETRY_LEDGER = 2.0
+_LONGEST = 900.0  # a path bounds each of its stages itself; this is for one that does not
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that canaries are signed with."""
+
+    id: str
+    secret: bytes
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return f"SigningKey(id={self.id!r}, secret=***)"
+
+
+class Probe:
+    """Sends canaries.
+
+    `handed_over` is told of each as soon as it is out, `written` when that is in the ledger. They only wake others.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        ledger: Ledger,
+        online: Online,
+        paths: Mapping[str, SendPath],
+        key: SigningKey,
+        handed_over: Callable[[Canary, Attempt], None],
+        written: Callable[[], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._online = online
+        self._paths = paths
+        self._key = key
+        self._handed_over = handed_over
+        self._written = written
+
+    async def send(self, check: Check, slot: int) -> Canary | None:
+        """Send one canary of *check*; None if it could not even be written down, and so was not sent."""
+        canary = Canary(
+            id=token.canary_id(secrets.token_bytes(token.ID_BYTES)),
+            check=check,
+            slot=slot,
+            started_at=self._clock.steady(),
+            started=self._clock.now().replace(microsecond=0),
+        )
+        try:
+            await self._ledger.start(canary)
+        except LedgerError as error:
+            _log.error("canary.not_sent", check=check.name, why=str(error))
+            return None
+        attempt = await self._hand_over(canary)
+        self._handed_over(canary, attempt)  # before it is written down: the first looks are due within milliseconds
+        online = await self._was_online(attempt)
+        await self._write_down(canary, attempt, online=online)
+        if self._written is not None:
+            self._written()
+        return canary
+
+    async def _hand_over(self, canary: Canary) -> Attempt:
+        check = canary.check
+        signed = token.mint(canary.id, check.name, check.recipient, key=self._key.id, secret=self._key.secret)
+        try:
+            path = self._paths[check.path]
+            async with asyncio.timeout(_LONGEST):
+                return await path.send(check.sender, check.recipient, message.compose(canary, signed))
+        except LocalFault as fault:
+            return Untried(at=self._clock.steady(), detail=str(fault))
+        except Exception as defect:  # noqa: BLE001 - a path that breaks stops alone; what it did is in doubt
+            _log.exception("path.failed", path=check.path, check=check.name, canary=canary.id)
+            now = self._clock.steady()
+            return Refused(
+                stage=Stage.DATA,
+                cause=Cause.DROPPED,
+                sent=True,
+                detail=f"the path {check.path} failed: {type(defect).__name__}",
+                transcript=Transcript(began_at=canary.started_at, ended_at=now, endpoint=check.path),
+            )
+
+    async def _was_online(self, attempt: Attempt) -> bool:
+        """Tell whether a failure can be the other side's: only if the agent reached anybody since it began."""
+        if isinstance(attempt, Untried):
+            return False
+        transcript = attempt.transcript
+        if transcript.connected or isinstance(attempt, Accepted):
+            self._online.connected(transcript.ended_at)
+            return True
+        return await self._online.since(transcript.began_at)
+
+    async def _write_down(self, canary: Canary, attempt: Attempt, *, online: bool) -> None:
+        """Keep trying until the ledger takes it: the canary is out, and must not be forgotten."""
+        while True:
+            try:
+                await self._ledger.attempted(canary, attempt, online=online, at=self._clock.steady())
+            except LedgerError as error:
+                _log.error("attempt.not_written", check=canary.check.name, canary=canary.id, why=str(error))
+                await self._clock.sleep(_RETRY_LEDGER)
+            else:
+                return
+
+
+def may_arrive(attempt: Attempt) -> bool:
+    """Tell whether a canary with this attempt can turn up in the mailbox."""
+    return isinstance(attempt, Accepted) or (isinstance(attempt, Refused) and refusal.in_doubt(attempt))

@@ -1,0 +1,85 @@
+"""What the running agent knows of itself right now: the part of the picture that is not in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from checks.core.model import Check
+from checks.ports import Endpoint
+
+
+@dataclass(slots=True)
+class MailboxStatus:
+    """How reading a mailbox goes. `reason` is the fixed word of the last failure while it is not `up`.
+
+    `look_interval` is the longest time between looks in seconds, as it is now (back-off included).
+    """
+
+    up: bool = False
+    reason: str = ""
+    detail: str = ""
+    look_interval: float = 0.0
+    throttled: int = 0
+    failures: int = 0
+    since_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckView:
+    """One configured check and its place in the schedule. `delay` is how late its last slot was fired, in seconds."""
+
+    check: Check
+    next_due: datetime | None
+    skipped: int
+    delay: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateView:
+    """A certificate that a path uses (`role` client) or was shown (`role` server)."""
+
+    role: str
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathView:
+    """One configured path."""
+
+    name: str
+    method: str
+    endpoint: Endpoint
+    certificates: Sequence[CertificateView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxView:
+    """One configured mailbox."""
+
+    name: str
+    kind: str
+    endpoint: Endpoint
+    status: MailboxStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """The whole agent at one moment.
+
+    `applied` tells whether settings are in force yet. `now_at` is the moment on the steady timeline; `wall_offset`
+    in seconds turns such moments into Unix time.
+    """
+
+    site: str
+    version: str
+    applied: bool
+    now_at: float
+    wall_offset: float
+    checks: Sequence[CheckView]
+    paths: Sequence[PathView]
+    mailboxes: Sequence[MailboxView]
+    ledger_write_errors: int
+    reload_successful: bool
+    reload_success_at: float

@@ -1,0 +1,177 @@
+"""Turn raw messages into facts: sightings of our canaries, bounces of them, and what only pretends to be either."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from agent.ledger import FoundBounce, KnownCanary, Ledger
+from checks.core import bounce as notices
+from checks.core import findings, recognise
+from checks.core.headers.fields import Headers, parse_headers
+from checks.core.message import HEADER
+from checks.core.model import Bounce, MessageRef, RawMessage, Sighting
+from checks.core.recognise import Genuine, Ignored
+from checks.core.token import Token
+from checks.errors import MailboxUnreadable
+from checks.ports import MailboxReader
+
+_BOUNCE_BYTES = 262_144
+_LONGEST_DIAGNOSTIC = 1000
+_TRIES = 2
+
+
+@dataclass(slots=True)
+class Found:
+    """What one page of a look amounts to."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+    bounces: list[FoundBounce] = field(default_factory=list)
+    headers: dict[str, bytes] = field(default_factory=dict)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """Knows one mailbox: its name, its addresses, the keys, and how long canaries stay, in seconds."""
+
+    mailbox: str
+    addresses: Sequence[str]
+    secrets: Mapping[str, bytes]
+    keep: float
+    ledger: Ledger
+    reader: MailboxReader
+    # How often fetching a message failed: one that breaks the connection each time must not blind us for good.
+    _failed: Counter[MessageRef] = field(default_factory=Counter)
+
+    async def interpret(self, messages: Sequence[RawMessage], *, seen_at: float, after_at: float | None) -> Found:
+        """Say what *messages*, found by a look that answered at *seen_at*, are to us.
+
+        Raises:
+            checks.errors.MailboxUnreadable: evidence or a bounce could not be fetched.
+            LedgerError: the ledger could not be asked.
+        """
+        found = Found()
+        parsed = [(message, parse_headers(message.headers)) for message in messages]
+        claimed = [(message, claims) for message, headers in parsed if (claims := recognise.claims(headers))]
+        known = await self._known(claim for _, claims in claimed for claim in claims)
+        ours: list[tuple[RawMessage, str]] = []
+        for message, claims in claimed:
+            proven = self._prove(claims, known, seen_at)
+            if isinstance(proven, Genuine):
+                ours.append((message, proven.id))
+            elif proven is not None:
+                found.ignored[proven] += 1
+        await self._take_sightings(found, ours, seen_at=seen_at, after_at=after_at)
+        own = {message.ref for message, _ in ours}
+        for message, headers in parsed:
+            if message.ref in own and HEADER in headers:
+                continue  # sent by us: there is nothing in it about another canary
+            if recognise.answers(headers) or notices.may_be_bounce(message.headers):
+                await self._take_bounce(found, message.ref, seen_at)
+        return found
+
+    async def own(self, ref: MessageRef) -> bool:
+        """Tell by a fresh look whether the message at *ref* is a canary of ours; nothing else may be deleted."""
+        block = (await self.reader.headers([ref])).get(ref)
+        if block is None:
+            return True  # gone already: deleting it again harms nobody
+        claims = recognise.claims(parse_headers(block))
+        known = await self._known(claims)
+        return isinstance(recognise.prove(claims, self._recipients(known), self.secrets), Genuine)
+
+    async def own_bounce(self, ref: MessageRef) -> bool:
+        """Tell by a fresh look whether the message at *ref* is a bounce of a canary of ours."""
+        content = await self.reader.content(ref, _BOUNCE_BYTES)
+        return content is None or (await self._bounced(notices.classify(content))) is not None
+
+    def _prove(self, claims: Sequence[Token], known: Mapping[str, KnownCanary], now: float) -> Genuine | Ignored | None:
+        proven = recognise.prove(claims, self._recipients(known), self.secrets)
+        if not isinstance(proven, Genuine):
+            return proven
+        canary = known.get(proven.id)
+        if canary is None:
+            return Ignored.FOREIGN
+        if canary.mailbox != self.mailbox:
+            return Ignored.COPY
+        # One that is still awaited counts however long it took: it would be called lost while it lies here.
+        return Ignored.EXPIRED if canary.concluded and now - canary.started_at > self.keep else proven
+
+    def _recipients(self, known: Mapping[str, KnownCanary]) -> Callable[[str], Sequence[str]]:
+        def of(canary: str) -> Sequence[str]:
+            return (known[canary].recipient,) if canary in known else self.addresses
+
+        return of
+
+    async def _known(self, claims: Iterable[Token]) -> Mapping[str, KnownCanary]:
+        ids = sorted({claim.id for claim in claims})
+        return await self.ledger.known(ids) if ids else {}
+
+    async def _take_sightings(
+        self, found: Found, ours: Sequence[tuple[RawMessage, str]], *, seen_at: float, after_at: float | None
+    ) -> None:
+        if not ours:
+            return
+        refs = [message.ref for message, _ in ours if self._failed[message.ref] < _TRIES]
+        with self._noting_failure(refs):
+            blocks = await self.reader.headers(refs) if refs else {}
+        for message, canary in ours:
+            block = blocks.get(message.ref)  # None: another client took the message away between the two fetches
+            if block is not None:
+                found.headers[canary] = block
+            found.sightings.append(
+                Sighting(
+                    canary=canary,
+                    ref=message.ref,
+                    seen_at=seen_at,
+                    after_at=after_at,
+                    junk=self.reader.is_junk(message.ref.folder),
+                    stored=message.stored,
+                    findings=None if block is None else findings.find(block),
+                )
+            )
+
+    async def _take_bounce(self, found: Found, ref: MessageRef, seen_at: float) -> None:
+        if self._failed[ref] >= _TRIES:
+            found.ignored[Ignored.UNREADABLE] += 1
+            return
+        with self._noting_failure([ref]):
+            content = await self.reader.content(ref, _BOUNCE_BYTES)
+        if content is None:
+            return
+        notice = notices.classify(content)
+        canary = await self._bounced(notice)
+        if canary is None:
+            return
+        recipient = notice.recipients[0] if notice.recipients else None
+        bounce = Bounce(
+            canary=canary,
+            seen_at=seen_at,
+            final=notice.final,
+            action=recipient.action if recipient else notice.kind.value,
+            status=recipient.status if recipient else None,
+            diagnostic=((recipient.diagnostic if recipient else None) or notice.subject)[:_LONGEST_DIAGNOSTIC],
+        )
+        found.bounces.append(FoundBounce(bounce=bounce, ref=ref))
+
+    @contextmanager
+    def _noting_failure(self, refs: Sequence[MessageRef]) -> Iterator[None]:
+        try:
+            yield
+        except MailboxUnreadable:
+            self._failed.update(refs)
+            raise
+
+    async def _bounced(self, notice: notices.Notification) -> str | None:
+        """Name the canary that a notice is about, proven by the signature; None for other people's bounces."""
+        if notice.kind not in {notices.Kind.BOUNCE, notices.Kind.DELAYED}:
+            return None
+        returned = recognise.claims(notice.returned())
+        fields = (("In-Reply-To", notice.in_reply_to or ""), ("Subject", notice.subject))
+        own = Headers((*fields, *(("References", one) for one in notice.references)))
+        claims = [*returned, *recognise.mentions(own)]
+        known = await self._known(claims)
+        proven = recognise.prove(claims, self._recipients(known), self.secrets)
+        return proven.id if isinstance(proven, Genuine) and proven.id in known else None

@@ -1,0 +1,185 @@
+"""The loop around one mailbox reader: look, interpret, write down, wait; back off while the mailbox is unreadable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from agent.ledger import Ledger, LedgerError, LookRecord
+from agent.status import MailboxStatus
+from agent.watch.clean import Cleaner
+from agent.watch.interpret import Interpreter
+from agent.watch.pacing import Pacing
+from checks.core.model import Accepted, Attempt, Canary
+from checks.errors import LocalFault, MailboxUnreadable
+from checks.ports import Clock, Look, MailboxReader
+
+_log = structlog.get_logger("watch")
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_NAP = 0.25  # below this it costs more to enter and leave IDLE than to look again
+_BLIND_FACTOR = 2.0
+_BLIND_SLACK = 5.0
+_FIRST_LOOK_BACK = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class _Folder:
+    """How far one folder was looked into."""
+
+    name: str
+    cursor: str | None = None
+    looked_at: float | None = None
+    due_at: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Watcher:
+    """Watches one mailbox. `look_every` is the longest time between looks into a folder, in seconds."""
+
+    name: str
+    reader: MailboxReader
+    ledger: Ledger
+    clock: Clock
+    interpreter: Interpreter
+    cleaner: Cleaner
+    look_every: float
+    news: Callable[[], None]
+    connected: Callable[[float], None]
+    status: MailboxStatus = field(default_factory=MailboxStatus)
+    _pacing: Pacing = field(default_factory=Pacing)
+    _folders: list[_Folder] = field(default_factory=list)
+    _all_wanted: bool = False
+
+    def expect(self, canary: Canary, attempt: Attempt) -> None:
+        """Look for this canary soon: it was handed over."""
+        if isinstance(attempt, Accepted):
+            self._pacing.expect(canary.id, canary.check.path, attempt.transcript.ended_at)
+            self.reader.wake()
+
+    def want_look(self) -> None:
+        """Look into every folder now: a canary is at its deadline."""
+        self._all_wanted = True
+        self.reader.wake()
+
+    async def run(self) -> None:
+        """Watch for ever. Only defects end it."""
+        pause = 0.0
+        while True:
+            try:
+                await self._resume()
+                await self._look_where_due()
+                pause = 0.0
+                self._recovered()
+                await self.cleaner.now_and_then()
+                await self._wait()
+            except MailboxUnreadable as error:
+                pause = self._failed(error.reason, error.detail, pause, error.retry_after)
+                await self.clock.sleep(pause)
+            except LocalFault as fault:
+                pause = self._failed("local", str(fault), pause, None)
+                await self.clock.sleep(pause)
+            except LedgerError as error:
+                _log.error("watch.ledger_failed", mailbox=self.name, why=str(error))
+                await self.clock.sleep(_FIRST_PAUSE)
+
+    async def _resume(self) -> None:
+        """Go on where the ledger says the last look stopped."""
+        if self._folders:
+            return
+        folders = []
+        for name in self.reader.folders:
+            cursor, looked_at = await self.ledger.cursor(self.name, name)
+            folders.append(_Folder(name, cursor, looked_at))
+        self._folders = folders
+
+    async def _look_where_due(self) -> None:
+        """Look into the first folder always, into the others when their time has come or a verdict waits for it."""
+        now = self.clock.steady()
+        everything, self._all_wanted = self._all_wanted, False
+        for place, folder in enumerate(self._folders):
+            if place == 0 or everything or now >= folder.due_at:
+                await self._look(folder)
+
+    async def _look(self, folder: _Folder) -> None:
+        complete = False
+        since = self.clock.now() - _FIRST_LOOK_BACK - timedelta(seconds=self.interpreter.keep)
+        while not complete:
+            began_at = self.clock.steady()
+            look = await self.reader.look(folder.name, folder.cursor, since=since)
+            answered_at = self.clock.steady()
+            self.connected(answered_at)
+            await self._write_down(folder, look, began_at, answered_at)
+            complete = look.complete
+
+    async def _write_down(self, folder: _Folder, look: Look, began_at: float, answered_at: float) -> None:
+        found = await self.interpreter.interpret(look.messages, seen_at=answered_at, after_at=folder.looked_at)
+        something_due = await self.ledger.looked(
+            LookRecord(
+                mailbox=self.name,
+                folder=folder.name,
+                began_at=began_at,
+                answered_at=answered_at,
+                cursor=look.cursor,
+                complete=look.complete,
+                blind_after=_BLIND_FACTOR * self.look_every + _BLIND_SLACK,
+                sightings=found.sightings,
+                bounces=found.bounces,
+                headers=found.headers,
+                ignored=found.ignored,
+            )
+        )
+        folder.cursor = look.cursor
+        if look.complete:
+            folder.looked_at = began_at
+            folder.due_at = began_at + self.look_every
+            self._pacing.looked(began_at, answered_at)
+        for sighting in found.sightings:
+            self._pacing.found(sighting.canary, sighting.seen_at)
+        if something_due:
+            self.news()
+
+    async def _wait(self) -> None:
+        """Wait until a look is due, the server has something to say, or somebody nudges."""
+        if self._all_wanted:
+            return
+        now = self.clock.steady()
+        planned = self._pacing.next_at()
+        due = [folder.due_at for folder in self._folders]
+        seconds = min(due if planned is None else [*due, planned]) - now
+        if seconds <= 0:
+            await self.clock.sleep(0)
+        elif seconds < _NAP:
+            await self.clock.sleep(seconds)
+        else:
+            await self.reader.wait(seconds)
+
+    def _recovered(self) -> None:
+        if not self.status.up:
+            _log.info("mailbox.readable", mailbox=self.name)
+            self.status.since_at = self.clock.steady()
+        self.status.up, self.status.reason, self.status.detail = True, "", ""
+        self.status.look_interval = self.look_every
+
+    def _failed(self, reason: str, detail: str, pause: float, wish: float | None) -> float:
+        """Take note of a failure; return for how long to leave the mailbox alone."""
+        pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, pause * 2))
+        if wish is not None:
+            pause = max(pause, wish)
+        if self.status.up or self.status.reason != reason:
+            _log.warning("mailbox.unreadable", mailbox=self.name, reason=reason, why=detail, again_in=pause)
+        if self.status.up:
+            self.status.since_at = self.clock.steady()
+        self.status.up, self.status.reason, self.status.detail = False, reason, detail
+        self.status.look_interval = max(self.look_every, pause)
+        self.status.failures += 1
+        self.status.throttled += reason == "throttled"
+        return pause
+
+
+def look_every(late_after: Sequence[float]) -> float:
+    """Say how often each folder is looked into at least, given the checks that wait for it, in seconds."""
+    return min(60.0, *(seconds / 2 for seconds in late_after)) if late_after else 60.0

@@ -1,0 +1,159 @@
+"""What the agent answers over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from agent.config.model import WebLogin
+from agent.config.pieces import split_listen
+from agent.config.secrets import SecretSource
+from agent.ledger import Ledger, LedgerError
+from agent.metrics import Exposition
+from agent.status import AgentView
+from agent.web.guard import Hardened, HostCheck, Login, LoginCheck, bears
+from checks.errors import LocalFault
+
+_log = structlog.get_logger("web")
+_HEALTHY = "/-/healthy"
+_RELOAD = "/-/reload"
+_PATIENCE = 5.0  # seconds until a ledger that says nothing counts as one that does not answer
+_LANDING = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>relaycanary</title>
+</head>
+<body>
+<h1>relaycanary</h1>
+<p>Version {version}, site {site}, {checks} checks.</p>
+<ul>
+<li><a href="/metrics">Metrics</a> for Prometheus</li>
+<li><a href="/-/healthy">Healthy</a>: the process runs</li>
+<li><a href="/-/ready">Ready</a>: the settings are in force and the ledger answers</li>
+</ul>
+</body>
+</html>
+"""
+
+
+def create_app(
+    *,
+    view: Callable[[], AgentView],
+    ledger: Ledger,
+    reload: Callable[[], Awaitable[str | None]],
+    token: Callable[[], str] | None,
+    auth: WebLogin | None,
+    listen: str,
+    hosts: Sequence[str] = (),
+) -> Starlette:
+    """Make the application.
+
+    Args:
+        view: shows the agent as it is now.
+        ledger: where the metrics come from.
+        reload: reads the settings again and tells what is wrong with them, or None once they are in force.
+        token: reads the token that changes of state demand, or raises LocalFault; without it there are none.
+        auth: what readers must show (HTTP Basic); without it everybody may read who can connect.
+        listen: the address and port that the server listens on, as in the settings.
+        hosts: further names that requests may call the agent by.
+    """
+    answers = _Answers(view, ledger, reload, token, Exposition(view, ledger.snapshot))
+    middleware = [
+        Middleware(Hardened),
+        Middleware(HostCheck, listen=split_listen(listen)[0], hosts=hosts),
+    ]
+    if auth is not None:
+        # the health of the process is nobody's secret, and a reload is guarded by its token, in the same header field
+        login = Login(auth.username, SecretSource(auth.password))
+        middleware.append(Middleware(LoginCheck, login=login, exempt={_HEALTHY, _RELOAD}))
+    app = Starlette(
+        routes=[
+            Route("/", answers.landing),
+            Route("/metrics", answers.metrics),
+            Route(_HEALTHY, answers.healthy),
+            Route("/-/ready", answers.ready),
+            Route(_RELOAD, answers.reloaded, methods=["POST"]),
+        ],
+        middleware=middleware,
+    )
+    app.router.redirect_slashes = False  # a redirect would repeat the host name that the request claims
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """One method per address."""
+
+    view: Callable[[], AgentView]
+    ledger: Ledger
+    reload: Callable[[], Awaitable[str | None]]
+    token: Callable[[], str] | None
+    exposition: Exposition
+
+    async def landing(self, _request: Request) -> Response:
+        view = self.view()
+        return HTMLResponse(
+            _LANDING.format(version=html.escape(view.version), site=html.escape(view.site), checks=len(view.checks))
+        )
+
+    async def metrics(self, request: Request) -> Response:
+        if not self.view().applied:  # an empty answer would read as "no checks"
+            return PlainTextResponse("not ready: the settings are not in force yet\n", 503)
+        blocks, form = await self.exposition.scrape(
+            request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
+        )
+        headers = {
+            "Content-Type": form.content_type,
+            "Content-Length": str(sum(map(len, blocks))),
+            "Vary": "Accept, Accept-Encoding",
+        }
+        if form.gzip:
+            headers["Content-Encoding"] = "gzip"
+        return StreamingResponse(_one_by_one(blocks), headers=headers)
+
+    async def healthy(self, _request: Request) -> Response:
+        return PlainTextResponse("healthy\n")
+
+    async def ready(self, _request: Request) -> Response:
+        if not self.view().applied:
+            return PlainTextResponse("not ready: the settings are not in force yet\n", 503)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self.ledger.next_due()
+        except LedgerError as error:
+            return PlainTextResponse(f"not ready: {error}\n", 503)
+        except TimeoutError:
+            return PlainTextResponse("not ready: the ledger does not answer\n", 503)
+        return PlainTextResponse("ready\n")
+
+    async def reloaded(self, request: Request) -> Response:
+        if self.token is None:
+            return PlainTextResponse("reloading over HTTP is off: set web.token, or send SIGHUP\n", 403)
+        try:
+            token = await asyncio.to_thread(self.token)
+        except LocalFault as fault:
+            _log.error("web.token_unreadable", why=str(fault))
+            return PlainTextResponse("the agent cannot read web.token: its log says why\n", 503)
+        if not bears(request.headers.get("authorization", ""), token):
+            challenge = {"WWW-Authenticate": 'Bearer realm="relaycanary"'}
+            return PlainTextResponse("this demands the token of web.token\n", 401, challenge)
+        problems = await self.reload()
+        if problems is not None:
+            return PlainTextResponse(f"{problems}\n", 400)
+        return PlainTextResponse("reloaded\n")
+
+
+async def _one_by_one(blocks: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for block in blocks:  # the server pauses in between until the client has taken them
+        yield block

@@ -1,0 +1,375 @@
+"""Which metrics there are, and what they say of an agent and a ledger made by hand."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agent.ledger import CheckStanding, Histogram, InFlight, Snapshot, Total
+from agent.metrics import FAMILIES
+from agent.status import AgentView
+from checks.core.model import Check, Outcome
+from checks.core.recognise import Ignored
+
+NOW_AT = 1_000_000.0
+WALL_OFFSET = 700_000_000.0
+UNIX = NOW_AT + WALL_OFFSET
+RELAY = {"check": "relay-inbox", "method": "relay"}
+CHECK = ("check", "method")
+
+CONTRACT = {
+    "canaries_started_total": ("counter", CHECK),
+    "canaries_total": ("counter", (*CHECK, "outcome", "verdict")),
+    "canaries_in_flight": ("gauge", CHECK),
+    "canaries_recovered_total": ("counter", CHECK),
+    "canaries_duplicates_total": ("counter", CHECK),
+    "oldest_in_flight_timestamp_seconds": ("gauge", CHECK),
+    "check_verdict": ("gauge", (*CHECK, "verdict")),
+    "check_last_verdict_timestamp_seconds": ("gauge", CHECK),
+    "check_last_pass_timestamp_seconds": ("gauge", CHECK),
+    "check_next_due_timestamp_seconds": ("gauge", CHECK),
+    "check_slots_skipped_total": ("counter", CHECK),
+    "check_schedule_delay_seconds": ("gauge", CHECK),
+    "submission_seconds": ("histogram", CHECK),
+    "delivery_seconds": ("histogram", CHECK),
+    "end_to_end_seconds": ("histogram", CHECK),
+    "end_to_end_last_seconds": ("gauge", CHECK),
+    "observation_gap_seconds": ("gauge", CHECK),
+    "spam_confidence_level": ("gauge", CHECK),
+    "stage_seconds": ("summary", (*CHECK, "stage")),
+    "authentication_total": ("counter", (*CHECK, "mechanism", "result")),
+    "smtp_replies_total": ("counter", (*CHECK, "stage", "code", "enhanced")),
+    "check_info": ("info", (*CHECK, "path", "mailbox", "site", "severity")),
+    "path_info": ("info", ("path", "method", "host", "port", "tls", "site")),
+    "mailbox_info": ("info", ("mailbox", "kind", "host", "site")),
+    "check_interval_seconds": ("gauge", CHECK),
+    "check_late_after_seconds": ("gauge", CHECK),
+    "check_lost_after_seconds": ("gauge", CHECK),
+    "mailbox_up": ("gauge", ("mailbox",)),
+    "mailbox_last_look_timestamp_seconds": ("gauge", ("mailbox",)),
+    "mailbox_look_interval_seconds": ("gauge", ("mailbox",)),
+    "mailbox_throttled_total": ("counter", ("mailbox",)),
+    "mailbox_messages_ignored_total": ("counter", ("mailbox", "reason")),
+    "certificate_not_after_timestamp_seconds": ("gauge", ("path", "role")),
+    "config_last_reload_successful": ("gauge", ()),
+    "config_last_reload_success_timestamp_seconds": ("gauge", ()),
+    "build_info": ("info", ("version", "python")),
+    "ledger_up": ("gauge", ()),
+    "ledger_consistent": ("gauge", ()),
+    "ledger_write_errors_total": ("counter", ()),
+}
+LABELS_OF_THE_FORMAT = {"le"}
+SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("_count", "_sum")}
+
+Scraper = Callable[[AgentView, Snapshot | None], Any]
+
+
+def eventful() -> Snapshot:
+    """A ledger in which everything has happened once."""
+    method = {"method": "relay"}
+    return Snapshot(
+        totals=[
+            Total(owner="relay-inbox", metric="canaries_started", labels=method, value=3),
+            Total(
+                owner="relay-inbox",
+                metric="canaries",
+                labels={**method, "outcome": "delivered", "verdict": "pass"},
+                value=2,
+            ),
+            Total(owner="relay-inbox", metric="stage_seconds_sum", labels={**method, "stage": "data"}, value=0.5),
+            Total(owner="relay-inbox", metric="stage_seconds_count", labels={**method, "stage": "data"}, value=2),
+            Total(
+                owner="relay-inbox",
+                metric="smtp_replies",
+                labels={**method, "stage": "rcpt", "code": "550", "enhanced": "5.7.64"},
+                value=1,
+            ),
+            Total(
+                owner="relay-inbox",
+                metric="authentication",
+                labels={**method, "mechanism": "spf", "result": "softfail"},
+                value=1,
+            ),
+        ],
+        histograms=[Histogram(owner="relay-inbox", method="relay", family="end_to_end", counts=[1, 2, 1], sum=70.5)],
+        bounds=(0.5, 60.0),
+        standings={"relay-inbox": standing()},
+        in_flight={"relay-inbox": InFlight(count=1, oldest_at=NOW_AT - 20)},
+        looked_at={"inbox": NOW_AT - 5},
+    )
+
+
+def standing(**changes: Any) -> CheckStanding:
+    newest = CheckStanding(
+        canary="c1",
+        outcome="delivered",
+        verdict="pass",
+        reasons=(),
+        concluded_at=NOW_AT - 100,
+        since_at=NOW_AT - 500,
+        passed_at=NOW_AT - 100,
+        end_to_end=1.5,
+        observation_gap=0.5,
+        scl=-1,
+    )
+    return replace(newest, **changes)
+
+
+def test_the_metrics_are_exactly_those_of_the_contract() -> None:
+    found = {family.name.removeprefix("relaycanary_"): (family.kind, family.labels) for family in FAMILIES}
+
+    assert found == CONTRACT
+    assert len(FAMILIES) == len(CONTRACT)
+
+
+def test_every_metric_shows_samples_with_its_labels(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check()), eventful())
+
+    for name, (kind, labels) in CONTRACT.items():
+        for suffix in SUFFIXES.get(kind, ("",)):
+            series = shown.series(name + suffix)
+            assert series, f"{name}{suffix} has no samples"
+            assert all(set(one) - LABELS_OF_THE_FORMAT == set(labels) for one in series)
+
+
+def test_nothing_is_shown_beside_the_contract(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    known = {f"relaycanary_{name}{end}" for name, (kind, _) in CONTRACT.items() for end in SUFFIXES.get(kind, ("",))}
+
+    assert {name for name, _ in scrape(view(check()), eventful()).samples} == known
+
+
+def test_every_metric_says_what_it_is() -> None:
+    assert all(family.documentation.endswith(".") for family in FAMILIES)
+
+
+def test_a_check_without_canaries_has_all_its_counters_at_zero(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check()), Snapshot(bounds=(0.5, 60.0)))
+
+    assert shown.value("canaries_started_total", **RELAY) == 0
+    assert shown.value("canaries_recovered_total", **RELAY) == 0
+    assert shown.value("canaries_duplicates_total", **RELAY) == 0
+    assert shown.value("canaries_in_flight", **RELAY) == 0
+    assert {one["outcome"] for one in shown.series("canaries_total")} == set(Outcome)
+    assert shown.total("canaries_total") == 0
+    assert shown.value("canaries_total", **RELAY, outcome="late", verdict="warn") == 0
+    assert shown.value("authentication_total", **RELAY, mechanism="dmarc", result="fail") == 0
+    assert {one["reason"] for one in shown.series("mailbox_messages_ignored_total")} == set(Ignored)
+
+
+@pytest.mark.parametrize(
+    ("method", "stages"),
+    [
+        ("relay", {"dns", "connect", "greeting", "starttls", "envelope", "data"}),
+        ("submission", {"dns", "connect", "greeting", "starttls", "auth", "envelope", "data"}),
+        ("of_a_third_party", set()),
+    ],
+)
+def test_the_stages_of_a_method_are_there_before_the_first_canary(
+    scrape: Scraper,
+    check: Callable[..., Check],
+    view: Callable[..., AgentView],
+    method: str,
+    stages: set[str],
+) -> None:
+    shown = scrape(view(check(method=method)), Snapshot())
+
+    assert {one["stage"] for one in shown.series("stage_seconds_count")} == stages
+
+
+def test_histograms_are_there_before_the_first_canary(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check()), Snapshot(bounds=(0.5, 60.0)))
+
+    for name in ("submission", "delivery", "end_to_end"):
+        bounds = {one["le"] for one in shown.series(f"{name}_seconds_bucket")}
+        assert bounds == {"0.5", "60.0", "+Inf"}
+        assert shown.value(f"{name}_seconds_count", **RELAY) == 0
+
+
+def test_a_histogram_counts_up_to_each_bound(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check()), eventful())
+
+    counts = [shown.value("end_to_end_seconds_bucket", **RELAY, le=bound) for bound in ("0.5", "60.0", "+Inf")]
+    assert counts == [1, 3, 4]
+    assert shown.value("end_to_end_seconds_sum", **RELAY) == 70.5
+
+
+def test_a_negative_check_can_pass_by_being_rejected(
+    scrape: Scraper, refusing_check: Check, view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(refusing_check), Snapshot())
+
+    verdicts = {one["verdict"] for one in shown.series("canaries_total") if one["outcome"] == "rejected"}
+    assert verdicts == {"pass", "fail"}
+
+
+def test_what_never_happened_has_no_time(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check()), Snapshot())
+
+    for name in (
+        "check_last_verdict_timestamp_seconds",
+        "check_last_pass_timestamp_seconds",
+        "oldest_in_flight_timestamp_seconds",
+        "mailbox_last_look_timestamp_seconds",
+        "end_to_end_last_seconds",
+        "observation_gap_seconds",
+        "spam_confidence_level",
+    ):
+        assert shown.series(name) == []
+
+
+def test_a_check_that_failed_and_never_passed_has_a_last_verdict_and_no_last_pass(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    failed = standing(verdict="fail", outcome="lost", passed_at=None, end_to_end=None, observation_gap=None)
+    shown = scrape(view(check()), replace(eventful(), standings={"relay-inbox": failed}))
+
+    assert shown.value("check_last_verdict_timestamp_seconds", **RELAY) == UNIX - 100
+    assert shown.series("check_last_pass_timestamp_seconds") == []
+    assert shown.series("end_to_end_last_seconds") == []
+
+
+def test_moments_are_shown_in_unix_time(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check()), eventful())
+
+    assert shown.value("oldest_in_flight_timestamp_seconds", **RELAY) == UNIX - 20
+    assert shown.value("check_last_pass_timestamp_seconds", **RELAY) == UNIX - 100
+    assert shown.value("spam_confidence_level", **RELAY) == -1
+    assert shown.value("mailbox_last_look_timestamp_seconds", mailbox="inbox") == UNIX - 5
+    assert shown.value("config_last_reload_success_timestamp_seconds") == UNIX - 50
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "pass"),
+        ({"standings": {"relay-inbox": standing(verdict="fail", outcome="lost")}}, "fail"),
+        ({"standings": {}}, "unknown"),
+        ({"looked_at": {"inbox": NOW_AT - 901}}, "unknown"),
+        ({"looked_at": {"inbox": None}}, "unknown"),
+        ({"standings": {"relay-inbox": standing(concluded_at=NOW_AT - 901)}}, "unknown"),
+        ({"in_flight": {"relay-inbox": InFlight(count=1, oldest_at=NOW_AT - 70, overdue=1)}}, "warn"),
+    ],
+    ids=["passed", "failed", "new", "not-looked-at", "never-looked-at", "nothing-concluded", "overdue"],
+)
+def test_exactly_one_verdict_is_current(
+    scrape: Scraper,
+    check: Callable[..., Check],
+    view: Callable[..., AgentView],
+    changes: dict[str, Any],
+    verdict: str,
+) -> None:
+    shown = scrape(view(check()), replace(eventful(), **changes))
+
+    values = {one: shown.value("check_verdict", **RELAY, verdict=one) for one in ("pass", "warn", "fail", "unknown")}
+    assert values == {**dict.fromkeys(values, 0), verdict: 1}
+
+
+def test_without_a_ledger_the_verdict_is_unknown_and_nothing_recorded_is_shown(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check()), None)
+
+    assert shown.value("ledger_up") == 0
+    assert shown.value("check_verdict", **RELAY, verdict="unknown") == 1
+    assert shown.total("check_verdict") == 1
+    recorded = [family.name.removeprefix("relaycanary_") for family in FAMILIES if family.recorded]
+    assert {"canaries_started_total", "canaries_total", "canaries_in_flight", "ledger_consistent"} <= set(recorded)
+    for name in recorded:
+        for suffix in SUFFIXES.get(CONTRACT[name][0], ("",)):
+            assert shown.series(name + suffix) == []
+
+
+def test_without_a_ledger_the_agent_still_tells_what_it_knows_itself(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check()), None)
+
+    assert shown.value("check_interval_seconds", **RELAY) == 300
+    assert shown.value("check_slots_skipped_total", **RELAY) == 3
+    assert shown.value("mailbox_up", mailbox="inbox") == 1
+    assert shown.value("ledger_write_errors_total") == 1
+
+
+def test_an_agent_without_settings_shows_itself(scrape: Scraper, view: Callable[..., AgentView]) -> None:
+    bare = replace(view(), site="", paths=(), mailboxes=())
+    shown = scrape(bare, Snapshot())
+
+    assert shown.value("ledger_up") == 1
+    assert shown.series("check_verdict") == []
+
+
+def test_a_check_that_is_not_configured_any_more_is_not_shown(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check("another")), eventful())
+
+    checks = {dict(labels).get("check", "another") for _, labels in shown.samples}
+    assert checks == {"another"}
+
+
+def test_counters_of_a_method_that_the_check_used_before_stay(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    """A check that is moved to another path must not lose counts: started = concluded + in flight would be wrong."""
+    shown = scrape(view(check(method="submission")), eventful())
+
+    assert shown.value("canaries_started_total", check="relay-inbox", method="relay") == 3
+    assert shown.value("canaries_started_total", check="relay-inbox", method="submission") == 0
+    assert shown.value("end_to_end_seconds_count", check="relay-inbox", method="relay") == 4
+    assert shown.value("end_to_end_seconds_count", check="relay-inbox", method="submission") == 0
+    assert shown.total("canaries_started_total") == shown.total("canaries_total") + shown.total("canaries_in_flight")
+
+
+@pytest.mark.parametrize(("in_flight", "consistent"), [(1, 1), (0, 0), (2, 0)])
+def test_the_books_are_added_up_in_every_scrape(
+    scrape: Scraper,
+    check: Callable[..., Check],
+    view: Callable[..., AgentView],
+    in_flight: int,
+    consistent: int,
+) -> None:
+    flying = {"relay-inbox": InFlight(count=in_flight)} if in_flight else {}
+    shown = scrape(view(check()), replace(eventful(), in_flight=flying))
+
+    assert shown.value("ledger_consistent") == consistent
+
+
+def test_books_that_do_not_add_up_show_for_a_check_that_is_not_configured_too(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check("another")), replace(eventful(), in_flight={}))
+
+    assert shown.value("ledger_consistent") == 0
+
+
+def test_a_result_that_no_standard_knows_makes_no_series_of_its_own(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    made_up = [
+        Total(
+            owner="relay-inbox",
+            metric="authentication",
+            labels={"method": "relay", "mechanism": "spf", "result": f"made-up-{number}"},
+            value=1,
+        )
+        for number in range(20)
+    ]
+    shown = scrape(view(check()), replace(eventful(), totals=made_up))
+
+    assert shown.value("authentication_total", **RELAY, mechanism="spf", result="other") == 20
+    assert {one["result"] for one in shown.series("authentication_total")} == {"pass", "fail", "other"}

@@ -1,0 +1,44 @@
+"""What the metrics say of certificates, mailboxes and settings: what the agent knows without its ledger."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from agent.ledger import Snapshot
+from agent.status import AgentView, CertificateView, MailboxStatus
+from checks.core.model import Check
+
+Scraper = Callable[[AgentView, Snapshot | None], Any]
+
+
+def test_of_several_certificates_in_one_role_the_first_to_end_is_shown(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    one = view(check())
+    (path,) = one.paths
+    (certificate,) = path.certificates
+    later = CertificateView(role="server", not_after=certificate.not_after.replace(year=2030))
+    path = replace(path, certificates=[later, certificate, later])
+    shown = scrape(replace(one, paths=[path]), Snapshot())
+
+    ends = certificate.not_after.timestamp()
+    assert shown.value("certificate_not_after_timestamp_seconds", path="to-tenant", role="server") == ends
+
+
+def test_a_mailbox_that_cannot_be_read_is_down(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    one = view(check())
+    mailbox = replace(one.mailboxes[0], status=MailboxStatus(up=False, reason="login", look_interval=60.0))
+    shown = scrape(replace(one, mailboxes=[mailbox]), Snapshot())
+
+    assert shown.value("mailbox_up", mailbox="inbox") == 0
+    assert shown.value("mailbox_look_interval_seconds", mailbox="inbox") == 60
+
+
+def test_settings_that_were_refused_show(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(replace(view(check()), reload_successful=False), Snapshot())
+
+    assert shown.value("config_last_reload_successful") == 0

@@ -1,0 +1,445 @@
+"""The flow from probe to verdict on the real ledger, in simulated time, one story a rule."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.make import a_check, refused
+from support.tenant import Fate, our_fault, unreadable
+from support.world import KEEP, World, in_a_world
+
+from checks.core.model import Cause, Expectations, Limits, Refused, Stage, Transcript
+
+
+def tell(folder, story, check=None):
+    return in_a_world(folder, story, check)
+
+
+def dropped_after_the_dot(world: World) -> Refused:
+    now = world.clock.steady()
+    transcript = Transcript(began_at=now, ended_at=now + 1, endpoint="simulated", connected=True)
+    return Refused(stage=Stage.DATA, cause=Cause.DROPPED, sent=True, transcript=transcript)
+
+
+def test_a_canary_that_arrives_is_delivered_and_counted_once(tmp_path):
+    async def story(world):
+        assert await world.send_and_wait() == "delivered"
+        assert await world.total("canaries", outcome="delivered", verdict="pass") == 1
+        assert await world.total("canaries_started") == 1
+        picture = await world.snapshot()
+        assert {(one.family, sum(one.counts)) for one in picture.histograms} == {
+            ("submission", 1),
+            ("delivery", 1),
+            ("end_to_end", 1),
+        }
+
+    tell(tmp_path, story)
+
+
+def test_the_reported_delivery_is_close_to_the_true_one_without_any_notice_from_the_server(tmp_path):
+    async def story(world):
+        for _ in range(8):
+            canary = await world.send()
+            await world.clock.sleep(60)
+        row = await world.row(canary)
+        assert row.delivery - row.observation_gap <= 2.0 <= row.delivery
+        assert row.delivery < 2.6
+
+    tell(tmp_path, story)
+
+
+def test_a_canary_that_never_arrives_is_lost_only_after_a_look_at_the_deadline(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        await world.clock.sleep(598)
+        assert await world.outcome(canary) == ""
+        await world.clock.sleep(10)
+        assert await world.outcome(canary) == "lost"
+        assert await world.total("canaries", outcome="lost", verdict="fail") == 1
+        assert [one.family for one in (await world.snapshot()).histograms] == ["submission"]
+
+    tell(tmp_path, story)
+
+
+def test_late_mail_is_late_not_lost(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(delay=100)
+        assert await world.send_and_wait(200) == "late"
+
+    tell(tmp_path, story)
+
+
+def test_mail_in_junk_is_found_there(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(folder="Junk Email")
+        assert await world.send_and_wait(60) == "junk"
+
+    tell(tmp_path, story)
+
+
+def test_mail_seen_after_it_was_lost_is_recovered_once_and_the_verdict_stands(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(delay=700, copies=2)
+        canary = await world.send()
+        await world.clock.sleep(650)
+        assert await world.outcome(canary) == "lost"
+        await world.clock.sleep(200)
+        assert await world.outcome(canary) == "lost"
+        assert await world.total("canaries_recovered") == 1
+        assert await world.total("canaries", verdict="fail") == 1
+
+    tell(tmp_path, story)
+
+
+def test_mail_seen_twice_is_a_duplicate(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=3)
+        assert await world.send_and_wait() == "delivered"
+        assert await world.total("canaries_duplicates") == 2
+        assert await world.total("canaries") == 1
+
+    tell(tmp_path, story)
+
+
+def test_messages_that_are_renumbered_are_no_duplicates(tmp_path):
+    async def story(world):
+        assert await world.send_and_wait() == "delivered"
+        world.tenant.validity = 2
+        for mail in world.tenant.mails:
+            mail.uid += 1000
+        await world.clock.sleep(120)
+        assert await world.total("canaries_duplicates") == 0
+
+    tell(tmp_path, story)
+
+
+def test_a_canary_in_doubt_that_arrives_is_delivered(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(answer=dropped_after_the_dot(world))
+        assert await world.send_and_wait(60) == "delivered"
+
+    tell(tmp_path, story)
+
+
+def test_a_canary_in_doubt_that_does_not_arrive_is_indeterminate(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(answer=dropped_after_the_dot(world), copies=0)
+        assert await world.send_and_wait(700) == "indeterminate"
+
+    tell(tmp_path, story)
+
+
+def test_a_refusal_is_concluded_at_once_and_its_code_is_counted(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(answer=refused(Stage.RCPT, 550, "5.7.64"), copies=0)
+        assert await world.send_and_wait(1) == "rejected"
+        assert await world.total("smtp_replies", stage="rcpt", code="550", enhanced="5.7.64") == 1
+
+    tell(tmp_path, story)
+
+
+def test_our_own_fault_is_never_called_a_failure_of_the_tenant(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(fault=our_fault())
+        assert await world.send_and_wait(1) == "local_fault"
+        assert await world.total("canaries", verdict="unknown") == 1
+
+    tell(tmp_path, story)
+
+
+def test_a_defect_in_a_path_leaves_the_canary_in_doubt_and_harms_nobody_else(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(fault=ZeroDivisionError("oops"))
+        broken = await world.send()
+        world.path.fate = Fate()
+        assert await world.send_and_wait() == "delivered"
+        await world.clock.sleep(700)
+        assert await world.outcome(broken) == "indeterminate"
+
+    tell(tmp_path, story)
+
+
+def test_an_unreadable_mailbox_makes_nothing_lost_and_the_deadline_waits_for_it(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        await world.clock.sleep(30)
+        world.reader.down = unreadable()
+        await world.clock.sleep(3600)
+        assert await world.outcome(canary) == ""
+        assert not world.watcher.status.up
+        world.reader.down = None
+        await world.clock.sleep(300)
+        assert await world.outcome(canary) == ""
+        await world.clock.sleep(400)
+        assert await world.outcome(canary) == "lost"
+
+    tell(tmp_path, story)
+
+
+def test_mail_that_came_while_nobody_looked_is_delivered_with_timeliness_unobserved(tmp_path):
+    async def story(world):
+        await world.clock.sleep(20)
+        world.reader.down = unreadable()
+        canary = await world.send()
+        await world.clock.sleep(3600)
+        world.reader.down = None
+        await world.clock.sleep(120)
+        row = await world.row(canary)
+        assert (row.outcome, row.verdict, row.reasons) == ("delivered", "pass", '["timeliness_unobserved"]')
+
+    tell(tmp_path, story)
+
+
+def test_a_mailbox_that_stays_unreadable_ends_in_unobserved_never_in_lost(tmp_path):
+    check = a_check(limits=Limits(every=60, late_after=60, lost_after=600, observe_within=7200))
+
+    async def story(world):
+        world.reader.down = unreadable()
+        canary = await world.send()
+        await world.clock.sleep(7700)
+        assert await world.outcome(canary) == ""
+        await world.clock.sleep(200)
+        assert await world.outcome(canary) == "unobserved"
+
+    tell(tmp_path, story, check)
+
+
+def test_a_suspended_agent_calls_nothing_lost(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(delay=3000)
+        canary = await world.send()
+        await world.clock.sleep(10)
+        world.clock.suspend(2900)
+        await world.clock.sleep(30)
+        assert await world.outcome(canary) == ""
+        await world.clock.sleep(300)
+        assert await world.outcome(canary) == "late"
+
+    tell(tmp_path, story)
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_setting_the_clock_changes_no_verdict_and_no_latency(tmp_path, hours):
+    async def story(world):
+        world.path.fate = Fate(delay=20)
+        canary = await world.send()
+        world.clock.step(hours * 3600)
+        await world.clock.sleep(60)
+        row = await world.row(canary)
+        assert row.outcome == "delivered"
+        assert 20 <= row.delivery < 40
+
+    tell(tmp_path, story)
+
+
+def test_a_negative_check_passes_on_refusal_and_fails_on_acceptance(tmp_path):
+    check = a_check(expect=Expectations(refused="5.7.*"))
+
+    async def story(world):
+        world.path.fate = Fate(answer=refused(Stage.RCPT, 550, "5.7.1"), copies=0)
+        assert await world.send_and_wait(1) == "rejected"
+        world.path.fate = Fate()
+        assert await world.send_and_wait(1) == "accepted"
+        assert await world.total("canaries", verdict="pass") == 1
+        assert await world.total("canaries", verdict="fail") == 1
+
+    tell(tmp_path, story, check)
+
+
+def test_forged_and_foreign_canaries_are_counted_and_left_alone(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        (message,) = world.path.sent
+        token = f"rc1.{canary.id}.relay.k1."
+        at = message.index(token.encode()) + len(token)
+        forged = message.replace(message[at : at + 43], b"A" * 43)
+        world.tenant.deliver(forged)
+        world.tenant.deliver(forged.replace(b".k1.", b".k9."))
+        world.tenant.deliver(b"Subject: hello\r\n\r\nnothing to do with it\r\n")
+        await world.clock.sleep(120)
+        assert await world.outcome(canary) == ""
+        assert await world.total("messages_ignored", reason="forged") == 1
+        assert await world.total("messages_ignored", reason="foreign") == 1
+        assert len(world.tenant.mails) == 3
+
+    tell(tmp_path, story)
+
+
+def test_a_bounce_that_quotes_the_subject_is_no_delivery(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        (message,) = world.path.sent
+        subject = next(line for line in message.split(b"\r\n") if line.startswith(b"Subject: "))
+        answer = b"From: postmaster@contoso.example\r\nIn-Reply-To: <x@y>\r\n" + subject.replace(
+            b"Subject: ", b"Subject: Undeliverable: "
+        )
+        world.tenant.deliver(answer + b"\r\n\r\nno\r\n")
+        await world.clock.sleep(120)
+        assert await world.outcome(canary) == ""
+
+    tell(tmp_path, story)
+
+
+def test_a_real_bounce_ends_the_canary_with_its_diagnostic(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        (message,) = world.path.sent
+        head = message.partition(b"\r\n\r\n")[0]
+        world.tenant.deliver(
+            b"From: MAILER-DAEMON@mx.contoso.example\r\nSubject: Undelivered Mail\r\nReturn-Path: <>\r\n"
+            b'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\nMIME-Version: 1.0\r\n\r\n'
+            b"--b\r\nContent-Type: text/plain\r\n\r\nsorry\r\n"
+            b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.contoso.example\r\n\r\n"
+            b"Final-Recipient: rfc822; canary@outside.example\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+            b"Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n\r\n"
+            b"--b\r\nContent-Type: text/rfc822-headers\r\n\r\n" + head + b"\r\n\r\n--b--\r\n"
+        )
+        await world.clock.sleep(60)
+        row = await world.row(canary)
+        assert row.outcome == "bounced"
+        assert "550 5.1.1 no such user" in row.reasons
+
+    tell(tmp_path, story)
+
+
+def test_a_stripped_header_does_not_hide_a_canary(tmp_path):
+    async def story(world):
+        strip = [b"X-Relaycanary: ", b"Message-ID: "]
+        world.path.fate = Fate(
+            change=lambda message: b"\r\n".join(
+                line for line in message.split(b"\r\n") if not any(line.startswith(name) for name in strip)
+            ).replace(b"Subject: ", b"Subject: [EXTERNAL] ")
+        )
+        assert await world.send_and_wait(60) == "delivered"
+
+    tell(tmp_path, story)
+
+
+def test_canaries_are_deleted_after_their_time_and_nothing_else_is(tmp_path):
+    async def story(world):
+        world.tenant.deliver(b"Subject: payroll\r\n\r\nkeep me\r\n")
+        assert await world.send_and_wait() == "delivered"
+        await world.clock.sleep(KEEP - 600)
+        assert len(world.tenant.mails) == 2
+        await world.clock.sleep(1300)
+        assert [mail.content[:16] for mail in world.tenant.mails] == [b"Subject: payroll"]
+
+    tell(tmp_path, story)
+
+
+def test_a_message_that_took_a_canarys_place_is_not_deleted(tmp_path):
+    async def story(world):
+        assert await world.send_and_wait() == "delivered"
+        world.tenant.mails[0].content = b"Subject: payroll\r\n\r\nkeep me\r\n"
+        await world.clock.sleep(KEEP + 1300)
+        assert len(world.tenant.mails) == 1
+
+    tell(tmp_path, story)
+
+
+def test_a_crash_between_plan_and_attempt_leaves_the_canary_in_doubt_and_it_is_found(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(seconds=30)
+        sending = asyncio.ensure_future(world.send())
+        await world.clock.sleep(5)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await world.crash()
+        world.tenant.deliver(world.path.sent[0])
+        await world.clock.sleep(100)
+        await world.start()
+        await world.clock.sleep(60)
+        assert await world.total("canaries", outcome="delivered") == 1
+        assert await world.total("canaries_started") == 1
+
+    tell(tmp_path, story)
+
+
+def test_a_crash_between_plan_and_attempt_without_arrival_is_indeterminate(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(seconds=30)
+        sending = asyncio.ensure_future(world.send())
+        await world.clock.sleep(5)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await world.crash()
+        await world.start()
+        await world.clock.sleep(900)
+        assert await world.total("canaries", outcome="indeterminate") == 1
+
+    tell(tmp_path, story)
+
+
+def test_time_in_which_the_agent_was_down_is_neither_loss_nor_lateness(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(delay=300)
+        canary = await world.send()
+        await world.clock.sleep(10)
+        await world.crash()
+        await world.clock.sleep(5000)
+        await world.start()
+        await world.clock.sleep(60)
+        row = await world.row(canary)
+        assert (row.outcome, row.reasons) == ("delivered", '["timeliness_unobserved"]')
+
+    tell(tmp_path, story)
+
+
+def test_counters_go_on_over_a_restart(tmp_path):
+    async def story(world):
+        await world.send_and_wait()
+        await world.crash()
+        await world.start()
+        await world.send_and_wait()
+        assert await world.total("canaries_started") == 2
+        assert await world.total("canaries", outcome="delivered") == 2
+
+    tell(tmp_path, story)
+
+
+def test_a_slow_canary_delays_no_other(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(seconds=300)
+        slow = asyncio.ensure_future(world.send())
+        await world.clock.sleep(1)
+        world.path.fate = Fate()
+        quick = await world.send()
+        await world.clock.sleep(30)
+        assert (await world.row(quick)).submission == pytest.approx(0.5)
+        assert not slow.done()
+        await slow
+
+    tell(tmp_path, story)
+
+
+def test_overdue_canaries_show_while_they_are_in_flight(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        await world.send()
+        await world.clock.sleep(50)
+        assert (await world.snapshot()).in_flight["relay"].overdue == 0
+        await world.clock.sleep(60)
+        assert (await world.snapshot()).in_flight["relay"].overdue == 1
+
+    tell(tmp_path, story)
+
+
+def test_a_message_that_breaks_the_connection_does_not_blind_the_watcher_for_good(tmp_path):
+    async def story(world):
+        broken = []
+
+        async def headers(refs):
+            broken.append(refs)
+            raise unreadable()
+
+        world.reader.headers = headers
+        assert await world.send_and_wait(60) == "delivered"
+        assert len(broken) == 2
+
+    tell(tmp_path, story)

@@ -1,0 +1,79 @@
+"""Before we blame others: are we online? And a part that breaks stops alone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+
+import structlog
+from support.simulation import SimulatedClock, SimulatedLoop, simulate
+
+from agent import log
+from agent.clock import SystemClock
+from agent.online import Online
+from agent.supervise import supervise
+from checks.ports import Endpoint
+
+
+def endpoint(port: int) -> Endpoint:
+    return Endpoint(host="127.0.0.1", port=port, tls="none")
+
+
+def dead_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return unused.getsockname()[1]
+
+
+def test_a_connection_since_the_moment_proves_that_we_are_online():
+    async def story():
+        online = Online(SystemClock(), [endpoint(dead_port())])
+        online.connected(100.0)
+        assert await online.since(99.0)
+        assert await online.since(100.0)
+        assert not await online.since(100.1)
+
+    asyncio.run(story())
+
+
+def test_without_one_any_configured_host_that_answers_is_proof():
+    async def story():
+        clock = SystemClock()
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        async with server:
+            alive = server.sockets[0].getsockname()[1]
+            online = Online(clock, [endpoint(dead_port()), endpoint(alive)])
+            assert await online.since(clock.steady())
+
+    asyncio.run(story())
+
+
+def test_a_part_that_breaks_is_started_again_with_growing_pauses():
+    loop = SimulatedLoop()
+    clock = SimulatedClock(loop)
+    starts = []
+
+    async def part():
+        starts.append(clock.steady())
+        raise ZeroDivisionError
+
+    async def story():
+        running = asyncio.ensure_future(supervise("part", part, clock))
+        await clock.sleep(400)
+        running.cancel()
+
+    with structlog.testing.capture_logs() as logs:
+        simulate(story(), loop)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    assert pauses[:7] == [1, 2, 4, 8, 16, 32, 60]
+    assert all(entry["event"] == "part.failed" for entry in logs)
+
+
+def test_servers_words_cannot_act_on_a_terminal():
+    event = log.escape(None, "info", {"why": "550 \x1b[2Jgone\r\nFAKE LINE \u202eevil", "n": 1})
+    assert event == {"why": "550 \\u001b[2Jgone\\u000d\\u000aFAKE LINE \\u202eevil", "n": 1}
+
+
+def test_long_words_are_cut():
+    assert len(log.plain("x" * 100_000)) == 2001
