@@ -1,0 +1,251 @@
+"""Ways to break the rig, each a value that a row of the fault matrix can name."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import dns.rcode
+import trustme
+from faults import imap_proxy, smtp_proxy
+from faults.name_server import Records
+from faults.rig import GOOD_RECORDS, Rig, server_context
+from imapclient import IMAPClient
+from sqlalchemy import func, select
+
+from agent.ledger.schema import bounces
+from checks.core.model import Canary
+from checks.lab.ndr import RECIPIENT_NOT_FOUND, report
+
+
+class Breakage:
+    """What goes wrong, and when. The books are compared with what they were after `prepare`."""
+
+    async def prepare(self, rig: Rig) -> None:
+        """Do what has to be done while all is well."""
+
+    async def begin(self, rig: Rig) -> None:
+        """Break it."""
+
+    async def sent(self, rig: Rig, canary: Canary) -> None:
+        """Go on once the hand-over of the canary is on record."""
+
+    async def concluded(self, rig: Rig, canary: Canary) -> None:
+        """Go on once it has its verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Smtp(Breakage):
+    """The SMTP dialogue goes wrong at a stage."""
+
+    fault: smtp_proxy.Fault
+
+    async def begin(self, rig: Rig) -> None:
+        rig.smtp.fault = self.fault
+
+
+@dataclass(frozen=True, slots=True)
+class Tls(Breakage):
+    """The server's side of TLS is not as it should be: *context* makes it, given the good authority."""
+
+    context: Callable[[trustme.CA], ssl.SSLContext]
+
+    async def begin(self, rig: Rig) -> None:
+        rig.smtp.context = self.context(rig.authority)
+
+
+@dataclass(frozen=True, slots=True)
+class Dns(Breakage):
+    """The name server has other records, answers everything with an error, or keeps silent."""
+
+    records: Records = field(default_factory=lambda: GOOD_RECORDS)
+    rcode: dns.rcode.Rcode | None = None
+    silent: bool = False
+
+    async def begin(self, rig: Rig) -> None:
+        rig.names.records, rig.names.rcode, rig.names.silent = self.records, self.rcode, self.silent
+
+
+@dataclass(frozen=True, slots=True)
+class Imap(Breakage):
+    """The mailbox goes wrong at a command; `blind`: so that it cannot be read. `lose`: and the mail is lost as well."""
+
+    fault: imap_proxy.Fault
+    blind: bool = False
+    lose: bool = False
+
+    async def begin(self, rig: Rig) -> None:
+        rig.imap.fault = self.fault
+        await rig.imap.cut()
+        if self.lose:
+            await asyncio.to_thread(rig.lab.break_, "submission", "lose")
+        if self.blind:
+            await rig.until_mailbox(up=False)
+
+
+class SilentIdle(Breakage):
+    """IDLE is accepted, and then the server says nothing of what arrives."""
+
+    async def begin(self, rig: Rig) -> None:
+        rig.imap.mute_idle = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten(Breakage):
+    """The server tells something else than it did, in the lines that *pattern* matches, from the next session on."""
+
+    pattern: bytes
+    replace: Callable[[re.Match[bytes]], bytes]
+
+    async def prepare(self, rig: Rig) -> None:
+        await rig.another_client(_empty)  # what other rows left is counted as foreign each time that it is found
+        assert await rig.agent.outcome_of("patient") == "delivered"
+
+    async def begin(self, rig: Rig) -> None:
+        rig.imap.rewrite = lambda line: re.sub(self.pattern, self.replace, line)
+        await rig.imap.cut()
+
+
+@dataclass(frozen=True, slots=True)
+class Expunging(Breakage):
+    """Another client empties INBOX just before the agent's commands that *pattern* matches are carried out."""
+
+    pattern: bytes
+
+    async def begin(self, rig: Rig) -> None:
+        async def empty(command: bytes) -> None:
+            if re.search(self.pattern, command):
+                await rig.another_client(_empty)
+
+        rig.imap.before = empty
+
+
+def _empty(client: IMAPClient) -> None:
+    if found := client.search(["ALL"]):
+        client.delete_messages(found, silent=True)
+        client.uid_expunge(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Lab(Breakage):
+    """A fault of the lab on the submission path."""
+
+    fault: str
+
+    async def begin(self, rig: Rig) -> None:
+        await asyncio.to_thread(rig.lab.break_, "submission", self.fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway(Breakage):
+    """Something on the way changes the message."""
+
+    pattern: bytes
+    replacement: bytes
+
+    async def begin(self, rig: Rig) -> None:
+        rig.smtp.change = lambda message: re.sub(self.pattern, self.replacement, message, flags=re.MULTILINE)
+
+
+class BouncedAfterDelivery(Breakage):
+    """The canary arrives, and a report of its failure comes afterwards."""
+
+    async def concluded(self, rig: Rig, canary: Canary) -> None:
+        original = await rig.text_of(canary)
+        notice = report(
+            original,
+            sender=canary.check.sender,
+            recipient=canary.check.recipient,
+            reason=RECIPIENT_NOT_FOUND,
+            now=datetime.now(UTC),
+            boundary="one-and-only",
+        )
+        await rig.put(notice, "noreply")
+        query = select(func.count()).select_from(bounces).where(bounces.c.canary == canary.id)
+        async with asyncio.timeout(20):
+            while not await rig.agent.ledger.read(lambda connection: connection.execute(query).scalar_one()):
+                await asyncio.sleep(0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed(Breakage):
+    """Somebody puts an exact copy of the canary into a mailbox once it has arrived."""
+
+    mailbox: str
+
+    async def concluded(self, rig: Rig, canary: Canary) -> None:
+        await rig.put(await rig.text_of(canary), self.mailbox)
+
+
+class ReplayedWhileLost(Breakage):
+    """The path loses its mail, and somebody puts a copy of an earlier canary into the mailbox instead."""
+
+    def __init__(self) -> None:
+        self._earlier = b""
+
+    async def prepare(self, rig: Rig) -> None:
+        earlier = await rig.agent.send("patient")
+        await rig.agent.concluded(earlier)
+        self._earlier = await rig.text_of(earlier)
+
+    async def begin(self, rig: Rig) -> None:
+        await asyncio.to_thread(rig.lab.break_, "submission", "lose")
+
+    async def sent(self, rig: Rig, canary: Canary) -> None:
+        del canary
+        await rig.put(self._earlier)
+
+
+class AnsweredWhileLost(Breakage):
+    """The path loses its mail, and an automatic answer that quotes the canary comes instead."""
+
+    def __init__(self) -> None:
+        self._heard: list[bytes] = []
+
+    async def begin(self, rig: Rig) -> None:
+        def heard(message: bytes) -> bytes:
+            self._heard.append(message)
+            return message
+
+        rig.smtp.change = heard
+        await asyncio.to_thread(rig.lab.break_, "submission", "lose")
+
+    async def sent(self, rig: Rig, canary: Canary) -> None:
+        del canary
+        subject, message_id = (
+            re.search(rb"^" + name + rb": (.*?)\r$", self._heard[0], re.MULTILINE)[1]  # type: ignore[index]
+            for name in (b"Subject", b"Message-ID")
+        )
+        answer = (
+            b"From: somebody@outside.example\r\nSubject: Automatic reply: %b\r\nIn-Reply-To: %b\r\n"
+            b"Auto-Submitted: auto-replied\r\n\r\nI am out of office.\r\n"
+        )
+        await rig.put(answer % (subject, message_id))
+
+
+def wrong_name(authority: trustme.CA) -> ssl.SSLContext:
+    return server_context(authority, "mail.somebody-else.example")
+
+
+def expired(authority: trustme.CA) -> ssl.SSLContext:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    return server_context(authority, not_before=yesterday - timedelta(days=90), not_after=yesterday)
+
+
+def self_signed(authority: trustme.CA) -> ssl.SSLContext:
+    del authority
+    return server_context(trustme.CA())
+
+
+def old_version(authority: trustme.CA) -> ssl.SSLContext:
+    context = server_context(authority)
+    context.set_ciphers("ALL:@SECLEVEL=0")  # OpenSSL takes no TLS 1.1 at the usual level
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # it is deprecated: that is the fault
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    return context

@@ -1,0 +1,144 @@
+"""A reload takes the new settings into force, or keeps the old ones and says so: the agent as a process, by SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+import socket
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from checks.lab import Lab
+
+PATIENCE = 40.0
+
+
+@dataclass
+class Process:
+    """The agent as `python -m agent run`; `settings` are those that its file holds."""
+
+    file: Path
+    settings: dict[str, Any]
+    running: asyncio.subprocess.Process
+    port: int
+
+    def reload(self, text: str | None = None) -> None:
+        """Write the settings (or *text*) to the file, and tell the agent."""
+        self.file.write_text(yaml.safe_dump(self.settings) if text is None else text)
+        self.running.send_signal(signal.SIGHUP)
+
+    async def until(self, shown: Callable[[str], bool]) -> str:
+        """Scrape until the metrics are as wanted; return them."""
+        text = ""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not shown(text):
+                    await asyncio.sleep(0.1)
+                    with contextlib.suppress(OSError):
+                        text = await asyncio.to_thread(_scrape, self.port)
+        except TimeoutError:
+            pytest.fail(f"after {PATIENCE:g} s the metrics are still: {text}")
+        return text
+
+
+def _scrape(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def sample(text: str, name: str, **labels: str) -> float | None:
+    """Return the sum of the samples of a metric that carry *labels*; None if there is none."""
+    found = [
+        float(match[2])
+        for match in re.finditer(rf"^relaycanary_{name}(?:\{{(.*)\}})? (\S+)$", text, re.MULTILINE)
+        if all(f'{label}="{value}"' in (match[1] or "") for label, value in labels.items())
+    ]
+    return sum(found) if found else None
+
+
+@contextlib.asynccontextmanager
+async def agent_process(lab: Lab, folder: Path) -> AsyncIterator[Process]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = yaml.safe_load(lab.info.settings.read_text())
+    settings["agent"]["ledger"] = f"sqlite:///{folder / 'ledger.db'}"
+    settings["web"] = {"listen": f"127.0.0.1:{port}"}
+    settings["checks"] = {"first": {"path": "relay", "mailbox": "outside", "every": "1s", "late_after": "30s"}}
+    file = folder / "relaycanary.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    command = (sys.executable, "-m", "agent", "run", "--config", str(file))
+    running = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield Process(file, settings, running, port)
+        running.terminate()
+        assert await asyncio.wait_for(running.wait(), PATIENCE) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            running.kill()
+        await running.wait()
+
+
+def test_a_reload_runs_the_new_checks_and_no_longer_the_old_ones(lab: Lab, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with agent_process(lab, tmp_path) as agent:
+            await agent.until(lambda text: bool(sample(text, "canaries_total", check="first", verdict="pass")))
+            agent.settings["checks"] = {"second": {**agent.settings["checks"]["first"], "path": "direct"}}
+            agent.settings["checks"]["second"]["mailbox"] = "inbox"
+            agent.reload()
+
+            text = await agent.until(lambda text: bool(sample(text, "canaries_total", check="second", verdict="pass")))
+            assert sample(text, "config_last_reload_successful") == 1
+            assert sample(text, "check_verdict", check="first") is None
+
+    asyncio.run(story())
+
+
+@pytest.mark.long
+def test_a_reload_changes_the_settings_of_a_check_that_stays(lab: Lab, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with agent_process(lab, tmp_path) as agent:
+            await agent.until(lambda text: sample(text, "check_late_after_seconds", check="first") == 30)
+            agent.settings["checks"]["first"]["late_after"] = "20s"
+            agent.settings["paths"]["relay"]["port"] = lab.port("direct")
+            agent.reload()
+
+            text = await agent.until(lambda text: sample(text, "check_late_after_seconds", check="first") == 20)
+            assert sample(text, "path_info", path="relay", port=str(lab.port("direct"))) == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param("checks: [", id="no YAML"),
+        pytest.param("checks: {}\nnonsense: 1\n", id="unknown key", marks=pytest.mark.long),
+        pytest.param("", id="empty", marks=pytest.mark.long),
+    ],
+)
+def test_a_bad_file_keeps_the_old_settings_at_work_and_shows(bad: str, lab: Lab, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with agent_process(lab, tmp_path) as agent:
+            await agent.until(lambda text: bool(sample(text, "canaries_total", check="first", verdict="pass")))
+            agent.reload(bad)
+
+            text = await agent.until(lambda text: sample(text, "config_last_reload_successful") == 0)
+            before = sample(text, "canaries_total", check="first", verdict="pass") or 0
+            await agent.until(
+                lambda text: (sample(text, "canaries_total", check="first", verdict="pass") or 0) > before + 1
+            )
+            agent.reload()
+            await agent.until(lambda text: sample(text, "config_last_reload_successful") == 1)
+
+    asyncio.run(story())

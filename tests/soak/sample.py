@@ -1,0 +1,115 @@
+"""What is watched over time, how it is shown, and how far it may grow once the agent is warm."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+_MEGABYTE = 1_048_576
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One moment: `at` in minutes since the start, sizes in MB, latencies in milliseconds."""
+
+    at: float
+    rss: float
+    fds: int
+    threads: int
+    ledger: float
+    concluded: int
+    not_passed: int
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """How much the median of a figure may grow: by a share of itself, and something for noise."""
+
+    share: float
+    slack: float
+
+
+BOUNDS = {
+    "rss": Bound(share=0.05, slack=4.0),
+    "fds": Bound(share=0.0, slack=4.0),
+    "threads": Bound(share=0.0, slack=2.0),
+    "ledger": Bound(share=0.15, slack=2.0),
+    "p50": Bound(share=0.5, slack=20.0),
+    "p95": Bound(share=1.0, slack=100.0),
+}
+_COLUMNS = "{:>8} {:>8} {:>5} {:>8} {:>10} {:>10} {:>11} {:>9} {:>9}"
+HEAD = _COLUMNS.format("minute", "RSS MB", "fds", "threads", "ledger MB", "concluded", "not passed", "p50 ms", "p95 ms")
+
+
+def tell(line: str) -> None:
+    """Show a line at once: those who wait want to see that it goes on."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def row(sample: Sample) -> str:
+    """Write a sample as a line of the table."""
+    return _COLUMNS.format(
+        f"{sample.at:.1f}",
+        f"{sample.rss:.1f}",
+        sample.fds,
+        sample.threads,
+        f"{sample.ledger:.2f}",
+        sample.concluded,
+        sample.not_passed,
+        f"{sample.p50:.1f}",
+        f"{sample.p95:.1f}",
+    )
+
+
+def grown(samples: Sequence[Sample], *, warm_up: float) -> list[str]:
+    """Say what grew beyond its bound between the first and the last third of the samples after *warm_up* minutes."""
+    warm = [sample for sample in samples if sample.at >= warm_up]
+    third = max(1, len(warm) // 3)
+    said = []
+    for name, bound in BOUNDS.items():
+        before = median(getattr(sample, name) for sample in warm[:third])
+        after = median(getattr(sample, name) for sample in warm[-third:])
+        if after > before * (1 + bound.share) + bound.slack:
+            said.append(f"{name} grew from {before:.2f} to {after:.2f}")
+    return said
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Take the value below which *share* of all lie; 0 if there are none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+
+def memory(pid: int | str = "self") -> float:
+    """Tell the resident memory of a process in MB (proc(5))."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def open_files(pid: int | str = "self") -> int:
+    """Count the file descriptors of a process."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def threads(pid: int | str = "self") -> int:
+    """Count the threads of a process."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def processor_seconds(pid: int | str) -> float:
+    """Tell how much processor time a process has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def size_of(ledger: Path) -> float:
+    """Tell the size of an SQLite ledger with its journal in MB."""
+    files = (ledger, ledger.with_name(ledger.name + "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists()) / _MEGABYTE
