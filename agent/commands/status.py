@@ -23,13 +23,17 @@ from agent.ledger.inspect import Picture, Run, picture
 from agent.log import plain
 from checks.core import verdict
 from checks.core.model import Check, Outcome, Verdict
+from checks.knowledge import Diagnosis, diagnose_outcome
 
+_NARROWEST = 40
 _FROM_BEST_TO_WORST = (Verdict.PASS, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckNow:
     """How one check stands. `reason` says why the verdict is not that of `standing`; empty where it is.
+
+    `diagnosis` is what it means that the newest canary did not pass; None where it did.
 
     `since_at` is None where the ledger does not tell since when.
     """
@@ -40,6 +44,7 @@ class CheckNow:
     since_at: float | None
     standing: CheckStanding | None
     in_flight: InFlight
+    diagnosis: Diagnosis | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,18 +143,33 @@ def _stand(check: Check, known: Picture, now_at: float) -> CheckNow:
     elif found is Verdict.WARN and in_flight.oldest_at is not None:  # overdue: the oldest became so first
         since_at = in_flight.oldest_at + check.limits.late_after
     return CheckNow(
-        check=check, verdict=found, reason=reason, since_at=since_at, standing=standing, in_flight=in_flight
+        check=check,
+        verdict=found,
+        reason=reason,
+        since_at=since_at,
+        standing=standing,
+        in_flight=in_flight,
+        diagnosis=_diagnose(check, known),
     )
 
 
+def _diagnose(check: Check, known: Picture) -> Diagnosis | None:
+    standing = known.snapshot.standings.get(check.name)
+    if standing is None or standing.verdict == Verdict.PASS.value:
+        return None
+    attempt = known.attempts.get(check.name)
+    return diagnose_outcome(Outcome(standing.outcome), standing.reasons, method=check.method, attempt=attempt)
+
+
 def _check_as_json(one: CheckNow, offset: float) -> dict[str, Any]:
-    standing = one.standing
+    standing, known = one.standing, one.diagnosis
     return {
         "check": one.check.name,
         "verdict": one.verdict.value,
         "outcome": standing.outcome if standing else None,
         "reason": one.reason or None,
         "reasons": list(standing.reasons) if standing else [],
+        "diagnosis": {"meaning": known.meaning, "fix": known.fix, "source": known.source} if known else None,
         "since": _iso(one.since_at, offset),
         "end_to_end_seconds": standing.end_to_end if standing else None,
         "in_flight": one.in_flight.count,
@@ -165,6 +185,9 @@ def _iso(at: float | None, offset: float) -> str | None:
 
 def _show(now: Status, console: Console) -> None:
     show_table(console, _checks(now))
+    for one in now.checks:
+        if one.diagnosis is not None:
+            _show_diagnosis(one.check.name, one.diagnosis, console)
     console.print()
     mailboxes = table("MAILBOX", "LAST LOOK")
     for name, looked_at in now.looked_at.items():
@@ -177,6 +200,17 @@ def _show(now: Status, console: Console) -> None:
         console.print(Text(f"{plain(words)} ({began:%Y-%m-%d %H:%M:%S} UTC)"), soft_wrap=True)
     if now.unlisted:
         console.print(Text(f"the ledger also knows {count(now.unlisted, 'check')} that the settings do not have"))
+
+
+def _show_diagnosis(check: str, known: Diagnosis, console: Console) -> None:
+    """Print what is wrong with a check and what to do; a line that is too long goes on below itself."""
+    console.print()
+    for label, words in ((check, known.meaning), ("fix", known.fix)):
+        head = f"{label}: " if label == check else f"  {label}: "
+        width = max(_NARROWEST, console.width - len(head))
+        for number, line in enumerate(Text(words).wrap(console, width)):
+            text = f"{' ' * len(head) if number else head}{line.plain}".rstrip()
+            console.print(Text(text, no_wrap=True, overflow="ignore"), crop=False)
 
 
 def _checks(now: Status) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.ledger import connect, records, snapshot, verify
 from agent.ledger.errors import LedgerError
-from agent.ledger.schema import canaries, evidence, runs, sightings
+from agent.ledger.schema import canaries, evidence, runs, sightings, standings
 from agent.ledger.snapshot import Snapshot
-from checks.core.model import Conclusion, Outcome, Verdict
+from checks.core.model import Attempt, Conclusion, Outcome, Verdict
 
 _MOST_DEFECTS = 20
 
@@ -31,10 +31,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """What the ledger knows at one moment; `run` is the newest one, None before the first."""
+    """What the ledger knows at one moment; `run` is the newest one, None before the first.
+
+    `attempts` has, by check, how the canary of a standing that is no pass was handed over.
+    """
 
     snapshot: Snapshot
     run: Run | None
+    attempts: Mapping[str, Attempt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,7 @@ def picture(url: str) -> Picture:
         run = None
         if row is not None:
             run = Run(site=row.site, version=row.version, began_at=row.began_at, began_wall=row.began_wall)
-        return Picture(snapshot=snapshot.take(connection), run=run)
+        return Picture(snapshot=snapshot.take(connection), run=run, attempts=_attempts(connection))
 
 
 def audit(url: str, tell: Callable[[str], None]) -> Audit:
@@ -116,6 +120,16 @@ def newest_case(connection: Connection, check: str) -> Case | None:
         folder=folder,
         headers=None if headers is None else records.unpack(headers),
     )
+
+
+def _attempts(connection: Connection) -> dict[str, Attempt]:
+    rows = connection.execute(
+        select(standings.c.name, canaries.c.attempt_kind, canaries.c.attempt)
+        .join(canaries, canaries.c.id == standings.c.canary)
+        .where(standings.c.verdict != Verdict.PASS.value)
+    )
+    read = {row.name: records.load_attempt(row.attempt_kind, row.attempt) for row in rows}
+    return {name: attempt for name, attempt in read.items() if attempt is not None}
 
 
 def _conclusion(row: Row[tuple[object, ...]]) -> Conclusion:

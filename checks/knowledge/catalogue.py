@@ -24,11 +24,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from checks.core.model import Cause, Protocol, Stage
+from checks.core.model import Cause, Outcome, Protocol, Stage
 from checks.knowledge.model import Diagnosis, Exactness, Statement
 
 _DATA = Path(__file__).with_name("data")
-_SMTP_FILES = (
+_MAIL_FILES = (
     "transport",
     "tls",
     "protocol",
@@ -37,6 +37,7 @@ _SMTP_FILES = (
     "relay",
     "reputation",
     "restrictions",
+    "imap",
     "prose",
 )
 _RFC_3463 = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})\Z", re.ASCII)
@@ -105,6 +106,17 @@ class ConnectionRow(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutcomeRow(Entry):
+    """A row for what became of a canary, where no server's words explain it; without `text` it is for any reason."""
+
+    outcomes: frozenset[Outcome]
+
+    def matches(self, outcome: Outcome, reasons: Sequence[str]) -> bool:
+        """Tell whether this row is about *outcome*, for one of these *reasons*."""
+        return outcome in self.outcomes and (self.text is None or any(self.says(reason) for reason in reasons))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassRow(Entry):
     """A general row: whatever it names must be so.
 
@@ -143,6 +155,7 @@ class Catalogue:
     http: Sequence[ReplyRow]
     connection: Sequence[ConnectionRow]
     classes: Sequence[ClassRow]
+    outcomes: Sequence[OutcomeRow]
     error_codes: frozenset[str] = field(default_factory=frozenset)
 
     def rows_for(self, protocol: Protocol) -> Sequence[ReplyRow]:
@@ -156,10 +169,11 @@ def catalogue() -> Catalogue:
     sources: Mapping[str, str] = _read("sources")["sources"]
     http = tuple(_reply_rows(["http"], sources))
     return Catalogue(
-        smtp=tuple(_reply_rows(_SMTP_FILES, sources)),
+        smtp=tuple(_reply_rows(_MAIL_FILES, sources)),
         http=http,
         connection=tuple(_connection_rows(sources)),
         classes=tuple(_class_rows(sources)),
+        outcomes=tuple(_outcome_rows(sources)),
         error_codes=frozenset(code for row in http for code in row.enhanced if not code.startswith("AADSTS")),
     )
 
@@ -197,6 +211,12 @@ def _connection_rows(sources: Mapping[str, str]) -> Iterator[ConnectionRow]:
         causes = frozenset(Cause(word) for word in row.pop("causes"))
         stages = frozenset(Stage(word) for word in row.pop("stages", ()))
         yield ConnectionRow(**{**row, **_cited(row, sources)}, causes=causes, stages=stages)
+
+
+def _outcome_rows(sources: Mapping[str, str]) -> Iterator[OutcomeRow]:
+    for row in _read("outcomes")["row"]:
+        outcomes = frozenset(Outcome(word) for word in row.pop("outcomes"))
+        yield OutcomeRow(**{**row, **_cited(row, sources)}, outcomes=outcomes)
 
 
 def _class_rows(sources: Mapping[str, str]) -> Iterator[ClassRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from checks.core.model import Cause, Protocol, Refused, Reply, Stage
+from checks.core.model import Attempt, Cause, Outcome, Protocol, Refused, Reply, Stage, Untried
 from checks.core.reply import clean_text
 from checks.knowledge.catalogue import ReplyRow, catalogue, split_enhanced
 from checks.knowledge.lines import quoted_reply, read_line, stage_in
@@ -16,6 +16,21 @@ _PERSISTENCE = {
     "4": "The server calls it temporary: it may take the message later.",
     "5": "The server calls it permanent: sending the same again will not help.",
 }
+
+_FROM_EXACT_TO_GENERAL = tuple(Exactness)
+_IN_THEIR_WORDS = frozenset(
+    {
+        Outcome.BOUNCED,
+        Outcome.UNREACHABLE,
+        Outcome.TLS_FAILED,
+        Outcome.AUTH_FAILED,
+        Outcome.DEFERRED,
+        Outcome.REJECTED,
+        Outcome.UNOBSERVED,
+        Outcome.LOCAL_FAULT,
+    }
+)
+"""Outcomes whose reasons are what a server, or the network, said; of `unobserved` it is the mailbox's server."""
 
 
 def diagnose(reply: Reply, *, method: str | None = None, stage: Stage | None = None) -> Diagnosis | None:
@@ -44,6 +59,27 @@ def diagnose_refusal(refused: Refused, *, method: str | None = None) -> Diagnosi
     return _by_failure(text, refused.cause, refused.stage)
 
 
+def diagnose_outcome(
+    outcome: Outcome, reasons: Sequence[str] = (), *, method: str | None = None, attempt: Attempt | None = None
+) -> Diagnosis | None:
+    """What it means that a canary ended so, and how to mend it: the same words wherever a canary is shown.
+
+    Args:
+        outcome: what happened.
+        reasons: why, as the verdict has it: the words of servers, or unmet expectations.
+        method: the way of sending.
+        attempt: the hand-over, where it is at hand; it tells more than the reasons.
+
+    Returns:
+        None for `delivered` only: there is nothing to mend.
+    """
+    if outcome is Outcome.DELIVERED:
+        return None
+    found = _by_attempt(outcome, attempt, method) or _by_reasons(outcome, reasons)
+    row = next((row for row in catalogue().outcomes if row.matches(outcome, reasons)), None)
+    return found or (row.found_by(Exactness.CLASS) if row else None)
+
+
 def read_statement(line: str) -> Statement | None:
     """The answer in a pasted line, taken apart; None where the line has no code of any kind."""
     return read_line(line, catalogue().error_codes)
@@ -69,6 +105,21 @@ def diagnose_statement(said: Statement, *, method: str | None = None, stage: Sta
     if quoted is None or (quoted.code, quoted.enhanced) == (said.code, said.enhanced):
         return found
     return _around(found, _by_words(quoted) or _by_code(quoted, method))
+
+
+def _by_attempt(outcome: Outcome, attempt: Attempt | None, method: str | None) -> Diagnosis | None:
+    if isinstance(attempt, Untried):
+        return diagnose_text(attempt.detail)
+    if isinstance(attempt, Refused) and outcome is not Outcome.INDETERMINATE:
+        return diagnose_refusal(attempt, method=method)
+    return None
+
+
+def _by_reasons(outcome: Outcome, reasons: Sequence[str]) -> Diagnosis | None:
+    if outcome not in _IN_THEIR_WORDS:
+        return None
+    known = [found for reason in reasons if (found := diagnose_text(reason)) is not None]
+    return min(known, key=lambda found: _FROM_EXACT_TO_GENERAL.index(found.exactness), default=None)
 
 
 def _protocol_of(reply: Reply, method: str | None, stage: Stage | None) -> Protocol:

@@ -129,6 +129,8 @@ def test_what_could_not_be_tried_says_why() -> None:
             " | submission=U;;;0 delivery=U;60;600;0 end_to_end=U;60;600;0"
         ),
         "reason: no route",
+        "meaning: The agent itself could not try: this says nothing about the path.",
+        "fix: Read the reason, and check this host: network, files and secrets that the settings refer to, disk.",
     ]
 
 

@@ -81,6 +81,7 @@ def test_json_has_every_key_of_the_contract_and_moments_by_the_wall_clock(
         "outcome": "delivered",
         "reason": None,
         "reasons": [],
+        "diagnosis": None,
         "since": moment(3.75),
         "end_to_end_seconds": pytest.approx(1.25, abs=1e-4),
         "in_flight": 0,
@@ -104,11 +105,17 @@ def test_the_exit_code_is_that_of_the_worst_check_and_failure_is_worse_than_not_
         before.looked("inbox", ago=3),
     )
     assert status(three_checks, json=True) == 2
-    found = {one["check"]: one["verdict"] for one in json.loads(capsys.readouterr().out)["checks"]}
+    checks = {one["check"]: one for one in json.loads(capsys.readouterr().out)["checks"]}
+    found = {name: one["verdict"] for name, one in checks.items()}
     assert found == {"relay": "fail", "submission": "unknown", "direct": "pass"}
+    assert set(checks["relay"]["diagnosis"]) == {"meaning", "fix", "source"}
+    assert checks["direct"]["diagnosis"] is None
     assert status(three_checks) == 2
     said = capsys.readouterr().out
     assert "rejected; 550 5.7.64 TenantAttribution; Relay Access Denied" in row(said, "relay")
+    meaning, fix = said.splitlines()[said.splitlines().index("") + 1 :][:2]
+    assert meaning.startswith("relay: Exchange Online does not recognise the connection as your relay")
+    assert fix.startswith("  fix: Compare the address that you really send from with the connector's SenderIPAddresses")
     assert "nothing has concluded yet" in row(said, "submission")
 
 

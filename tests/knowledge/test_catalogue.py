@@ -10,7 +10,7 @@ from checks.knowledge.catalogue import catalogue, split_enhanced
 
 ROWS = catalogue()
 REPLY_ROWS = (*ROWS.smtp, *ROWS.http)
-ALL_ROWS = (*REPLY_ROWS, *ROWS.connection, *ROWS.classes)
+ALL_ROWS = (*REPLY_ROWS, *ROWS.connection, *ROWS.outcomes, *ROWS.classes)
 SENTENCES = re.compile(r"[A-Z0-9].*[.)]\Z", re.DOTALL)
 
 
@@ -62,6 +62,13 @@ def test_every_general_row_is_reached_by_what_it_names(row):
     )
     stage = next(iter(row.stages), None)
     assert next(one.id for one in ROWS.classes if one.matches(said, stage)) == row.id
+
+
+@pytest.mark.parametrize("row", ROWS.outcomes, ids=by_id)
+def test_every_row_of_an_outcome_is_reached_by_each_of_its_outcomes(row):
+    reasons = (f"{re.sub(r'[^a-z]', '', row.text.split('|')[0])}: expected this, found that",) if row.text else ()
+    reached = {next(one.id for one in ROWS.outcomes if one.matches(outcome, reasons)) for outcome in row.outcomes}
+    assert reached == {row.id}
 
 
 def test_every_sample_belongs_to_a_row(samples):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from checks.core.model import Cause, Protocol, Refused, Reply, Stage, Transcript
-from checks.knowledge import Exactness, diagnose_refusal
+from checks.core.model import Cause, Outcome, Protocol, Refused, Reply, Stage, Transcript, Untried
+from checks.knowledge import Exactness, diagnose_outcome, diagnose_refusal
 
 ENDPOINT = "contoso-com.mail.protection.outlook.com [192.0.2.1]:25"
 
@@ -82,3 +82,46 @@ def test_an_answer_of_the_identity_provider_is_one_of_entra():
     reply = Reply(code=401, enhanced="AADSTS7000222", text="The provided client secret keys are expired.")
     found = diagnose_refusal(refused(Stage.TOKEN, Cause.REPLY, reply=reply, protocol=Protocol.ENTRA))
     assert found.row == "entra-secret-expired"
+
+
+ANSWER = Reply(code=550, enhanced="5.7.64", text="TenantAttribution; Relay Access Denied")
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.DELIVERED])
+def test_no_outcome_is_left_without_a_fix(outcome):
+    assert diagnose_outcome(outcome).fix
+
+
+def test_what_was_delivered_needs_no_fix():
+    assert diagnose_outcome(Outcome.DELIVERED, ("timeliness_unobserved",)) is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reasons", "row"),
+    [
+        (Outcome.REJECTED, (str(ANSWER),), "relay-access-denied"),
+        (Outcome.REJECTED, ("refused: expected 5.4.1, found 5.7.64", str(ANSWER)), "relay-access-denied"),
+        (Outcome.UNREACHABLE, ("connect", "no TCP connection: 192.0.2.1: Connection refused"), "connection-refused"),
+        (Outcome.BOUNCED, ("550 5.1.10 RESOLVER.ADR.RecipientNotFound; not found",), "recipient-not-found"),
+        (Outcome.BOUNCED, ("failed",), "outcome-bounced"),
+        (Outcome.DEGRADED, ("spf: expected pass, found fail",), "outcome-degraded-spf"),
+        (Outcome.DEGRADED, ("header: expected List-Id, found nothing",), "outcome-degraded"),
+        (Outcome.LATE, ("tls: expected 1.3 or later, found TLSv1.2",), "outcome-degraded-tls"),
+        (Outcome.LATE, (), "outcome-late"),
+        (Outcome.UNOBSERVED, ("the mailbox inbox cannot be read: NO AUTHENTICATE failed.",), "imap-login-refused"),
+        (Outcome.LOST, ("not seen in any watched folder",), "outcome-lost"),
+    ],
+)
+def test_a_verdict_is_explained_by_the_most_exact_of_its_reasons(outcome, reasons, row):
+    assert diagnose_outcome(outcome, reasons).row == row
+
+
+def test_the_attempt_tells_more_than_the_reasons():
+    attempt = refused(Stage.CONNECT, Cause.CONNECT, "no TCP connection: 192.0.2.1: Connection refused")
+    reasons = ("connect", attempt.detail)
+    assert diagnose_outcome(Outcome.UNREACHABLE, reasons, attempt=attempt).row == "port-25-refused"
+
+
+def test_what_could_not_be_tried_is_explained_by_its_words_if_they_are_known():
+    untried = Untried(at=1.0, detail="NXDOMAIN: mx.contoso.example does not exist")
+    assert diagnose_outcome(Outcome.LOCAL_FAULT, (), attempt=untried).row == "name-not-found"

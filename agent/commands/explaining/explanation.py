@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent.commands.explaining.telling import telling_part
 from checks.core.model import Protocol
 from checks.core.reply import clean_text
 from checks.knowledge import (
@@ -25,8 +26,6 @@ _MESSAGE_FIELDS = frozenset(
     {"received", "return-path", "from", "to", "subject", "date", "message-id", "mime-version", "content-type"}
 )
 _ENOUGH_FIELDS = 2
-_ONE_STATEMENT = 20
-_MAX_LINES = 500
 _EXACTNESS = (Exactness.TEXT, Exactness.CODE, Exactness.CLASS)
 
 
@@ -104,20 +103,10 @@ def _evidence(headers: Headers | None) -> dict[str, Any]:
 
 
 def _explain_text(text: str) -> Explanation:
-    line, found = _telling_line(text)
-    said = read_statement(line)
+    part, found = telling_part(text)
+    said = read_statement(part)
     kind = Kind.REPLY if said is not None and said.protocol is Protocol.SMTP else Kind.ERROR
-    return Explanation(kind=kind, title=clean_text(line), said=said, found=found)
-
-
-def _telling_line(text: str) -> tuple[str, Diagnosis | None]:
-    """What of a text is to be explained: all of it if it is short, else the line of a log that tells most."""
-    lines = [line for line in text.splitlines()[:_MAX_LINES] if line.strip()]
-    found = diagnose_text(text) if len(lines) <= _ONE_STATEMENT else None
-    if found is not None or not lines:
-        return text, found
-    each = [(line, found) for line in lines if (found := diagnose_text(line)) is not None]
-    return min(each, key=lambda one: _EXACTNESS.index(one[1].exactness), default=(lines[0], None))
+    return Explanation(kind=kind, title=clean_text(part), said=said, found=found)
 
 
 def _explain_message(message: bytes, headers: Headers) -> Explanation:

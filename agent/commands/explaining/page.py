@@ -14,6 +14,7 @@ from checks.core.reply import clean_text
 _LABEL = 14
 _NARROWEST = 40
 _WIDEST = 110
+_UNKNOWN = "Not known: neither the words nor the codes are in the catalogue. If it is a file, it is not here."
 _KINDS = {
     "bounce": "Bounce",
     "delayed": "Delay",
@@ -38,7 +39,7 @@ def write_page(explanation: Explanation) -> None:
 
 def _heading(explanation: Explanation) -> str:
     if explanation.notification is None:
-        return explanation.title
+        return explanation.title or "(nothing)"
     return f"{_KINDS[explanation.notification.kind.value]}: {explanation.title or '(no subject)'}"
 
 
@@ -55,10 +56,7 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
     if explanation.found is not None:
         yield from (("meaning", facts["meaning"]), ("fix", facts["fix"]), ("source", facts["source"]))
     elif explanation.unknown:
-        yield (
-            "meaning",
-            "Not known: neither the words nor the codes are in the catalogue. If it is a file, it is not here.",
-        )
+        yield "meaning", _UNKNOWN if explanation.title else "There is nothing to explain: the input is empty."
     yield from _mail(facts)
 
 

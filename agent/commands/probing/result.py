@@ -21,7 +21,7 @@ from checks.core.model import (
     Untried,
     Verdict,
 )
-from checks.knowledge import Diagnosis, diagnose_refusal, diagnose_text
+from checks.knowledge import Diagnosis, diagnose_outcome, diagnose_refusal, diagnose_text
 
 _LONGEST_REASON = 300
 
@@ -83,16 +83,16 @@ class Result:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What is known of this failure, from the catalogue; None where there is none, or nothing is known."""
+        """What is known of this failure, from the catalogue; None where nothing failed, or nothing is known."""
         if self.verdict is Verdict.PASS:
             return None
+        if self.outcome is not None:
+            return diagnose_outcome(self.outcome, self.reasons, method=self.check.method, attempt=self.attempt)
         match self.attempt:
             case Refused() as refused:
                 return diagnose_refusal(refused, method=self.check.method)
             case Untried(detail=detail):
                 return diagnose_text(detail)
-            case _ if self.outcome is Outcome.BOUNCED and self.reasons:
-                return diagnose_text(self.reasons[0])
             case _:
                 return None
 

@@ -23,12 +23,13 @@ _NARROWEST = 20
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What took how long, in seconds, and a remark."""
+    """What took how long, in seconds, and a remark; one that is `ours` is harmless, and shown in whole."""
 
     what: str
     seconds: float | None
     remark: str = ""
     style: str = ""
+    ours: bool = False
 
 
 class Silence:
@@ -127,8 +128,8 @@ class Screen:
             line.append(f" (submission {span(conclusion.submission or 0.0)}, delivery {span(conclusion.delivery)})")
         self._console.print(line)
         if (known := result.diagnosis) is not None:
-            self._row(_Row("meaning", None, known.meaning))
-            self._row(_Row("fix", None, known.fix))
+            self._row(_Row("meaning", None, known.meaning, ours=True))
+            self._row(_Row("fix", None, known.fix, ours=True))
 
     def _line(self, text: str, style: str = "") -> None:
         self._console.print(Text(plain(text), style=style))
@@ -137,7 +138,8 @@ class Screen:
         """Print one row; a remark that is too long for the screen goes on below itself."""
         seconds = "" if row.seconds is None else span(row.seconds)
         head = f"{_INDENT}{row.what:<9} {seconds:>9}  " if row.what else _INDENT
-        remark = Text(short(row.remark)).wrap(self._console, max(_NARROWEST, self._console.width - len(head)))
+        words = row.remark if row.ours else short(row.remark)
+        remark = Text(words).wrap(self._console, max(_NARROWEST, self._console.width - len(head)))
         for number, line in enumerate(remark):
             text = f"{' ' * len(head) if number else head}{line.plain}".rstrip()
             self._console.print(Text(text, style=row.style, no_wrap=True, overflow="ignore"), crop=False)
