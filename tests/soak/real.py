@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -59,29 +60,35 @@ def _watch(agent: AgentProcess, ledger: LedgerFile, minutes: float) -> list[Samp
     tell(f"{_CHECKS} checks every 10 s for {minutes:g} minutes\n{sample.HEAD}")
     began = time.monotonic()
     samples: list[Sample] = []
-    newest = 0
+    newest, spent = 0, sample.processor_seconds(agent.pid)
     for number in range(1, max(1, round(minutes * 60 / _SAMPLE_EVERY)) + 1):
         time.sleep(max(0.0, began + number * _SAMPLE_EVERY - time.monotonic()))
-        taken, newest = _take(agent, ledger, (time.monotonic() - began) / 60, newest)
+        taken, newest, spent = _take(agent, ledger, (time.monotonic() - began) / 60, newest, spent)
         samples.append(taken)
         tell(sample.row(taken))
     return samples
 
 
-def _take(agent: AgentProcess, ledger: LedgerFile, at: float, newest: int) -> tuple[Sample, int]:
-    """Take a sample over the canaries concluded since row *newest*; return it with the new newest row."""
+def _take(agent: AgentProcess, ledger: LedgerFile, at: float, newest: int, spent: float) -> tuple[Sample, int, float]:
+    """Take a sample over the canaries concluded since row *newest* and the processor time since *spent*.
+
+    Returns it with the new newest row and the time spent by now.
+    """
     until("the agent answers", agent.metrics, within=30)
     rows = ledger.canaries(f"outcome IS NOT NULL AND seq > {newest}")
     delivered = [row["delivery"] * 1000 for row in rows if row["delivery"] is not None]
+    by_now = sample.processor_seconds(agent.pid)
     taken = Sample(
         at=at,
+        load=os.getloadavg()[0],
         rss=sample.memory(agent.pid),
         fds=sample.open_files(agent.pid),
         threads=sample.threads(agent.pid),
         ledger=sample.size_of(ledger.path),
         concluded=len(rows),
         not_passed=sum(row["verdict"] != "pass" for row in rows),
+        cpu=(by_now - spent) / max(1, len(rows)) * 1000,
         p50=sample.quantile(delivered, 0.5),
         p95=sample.quantile(delivered, 0.95),
     )
-    return taken, max((row["seq"] for row in rows), default=newest)
+    return taken, max((row["seq"] for row in rows), default=newest), by_now

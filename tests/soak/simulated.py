@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -102,17 +103,19 @@ async def _fire(clock: SimulatedClock, checks: list[Check], fire: Callable[[Chec
 
 async def _watch(clock: SimulatedClock, ledger: PatientLedger, file: Path, hours: float) -> list[Sample]:
     tell(f"{_CHECKS} checks every {_EVERY:.0f} s for {hours:g} simulated hours\n{sample.HEAD}")
-    began, real = clock.steady(), time.monotonic()
+    began, real, spent = clock.steady(), time.monotonic(), sample.processor_seconds()
     samples = []
     for number in range(1, max(1, round(hours)) + 1):
         await clock.sleep(began + number * _HOUR - clock.steady())
-        taken = await _take(ledger, file, (clock.steady() - began) / 60, clock.steady() - _HOUR)
+        by_now = sample.processor_seconds()
+        taken = await _take(ledger, file, (clock.steady() - began) / 60, clock.steady() - _HOUR, by_now - spent)
+        spent = by_now
         samples.append(taken)
         tell(f"{sample.row(taken)}   ({time.monotonic() - real:.0f} s of real time)")
     return samples
 
 
-async def _take(ledger: PatientLedger, file: Path, at: float, since: float) -> Sample:
+async def _take(ledger: PatientLedger, file: Path, at: float, since: float, spent: float) -> Sample:
     def query(connection: Connection) -> tuple[list[float], int]:
         recent = canaries.c.concluded_at > since
         seconds = connection.execute(select(canaries.c.delivery).where(recent)).scalars().all()
@@ -123,12 +126,14 @@ async def _take(ledger: PatientLedger, file: Path, at: float, since: float) -> S
     gc.collect()
     return Sample(
         at=at,
+        load=os.getloadavg()[0],
         rss=sample.memory(),
         fds=sample.open_files(),
         threads=sample.threads(),
         ledger=sample.size_of(file),
         concluded=len(delivered),
         not_passed=not_passed,
+        cpu=spent / max(1, len(delivered)) * 1000,
         p50=sample.quantile(delivered, 0.5),
         p95=sample.quantile(delivered, 0.95),
     )
