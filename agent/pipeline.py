@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from agent import __version__
+from agent.audit import Auditor
 from agent.judge import Judge
 from agent.ledger import Ledger, LedgerError, Retention
 from agent.online import Online
@@ -67,6 +68,7 @@ class Pipeline:
         self._ledger = ledger
         self._schedule = Schedule(clock, self._fire)
         self._judge = Judge(clock=clock, ledger=ledger, wants_look=self._want_look)
+        self._auditor = Auditor(clock=clock, ledger=ledger)
         self._running: _Running | None = None
         self._sending: set[asyncio.Task[Canary | None]] = set()
         self._server_certificates: dict[str, Certificate] = {}
@@ -91,6 +93,7 @@ class Pipeline:
                     ("judge", self._judge.run()),
                     ("clock", self._schedule.watch_clock()),
                     ("prune", self._prune()),
+                    ("audit", supervise("audit", self._auditor.run, self._clock)),
                 )
             ]
             await self.apply(parts)
@@ -137,6 +140,7 @@ class Pipeline:
             if running
             else (),
             ledger_write_errors=self._ledger.write_errors,
+            audited=self._auditor.last,
             reload_successful=self.reload_successful,
             reload_success_at=self.reload_success_at,
         )

@@ -65,11 +65,19 @@ class MailboxView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """What the last audit of the ledger found: how much does not add up, and when (steady timeline, seconds)."""
+
+    problems: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentView:
     """The whole agent at one moment.
 
     `applied` tells whether settings are in force yet. `now_at` is the moment on the steady timeline; `wall_offset`
-    in seconds turns such moments into Unix time.
+    in seconds turns such moments into Unix time. `audited` is None before the ledger has been audited.
     """
 
     site: str
@@ -83,3 +91,4 @@ class AgentView:
     ledger_write_errors: int
     reload_successful: bool
     reload_success_at: float
+    audited: Audited | None = None

@@ -120,6 +120,24 @@ def _ledger_consistent(picture: Picture) -> Iterator[Row]:
     yield (), float(picture.conserved())
 
 
+@family(
+    "gauge", "ledger_problems", "What the last audit found that does not add up; `relaycanary ledger verify` tells."
+)
+def _problems(picture: Picture) -> Iterator[Row]:
+    if picture.view.audited is not None:
+        yield (), picture.view.audited.problems
+
+
+@family(
+    "gauge",
+    "ledger_last_audit_timestamp_seconds",
+    "Unix time at which the books were last held against the rows; absent before that.",
+)
+def _last_audit(picture: Picture) -> Iterator[Row]:
+    if picture.view.audited is not None:
+        yield (), picture.unix(picture.view.audited.at)
+
+
 @family("counter", "ledger_write_errors_total", "What could not be written to the ledger, since the agent started.")
 def _write_errors(picture: Picture) -> Iterator[Row]:
     yield (), picture.view.ledger_write_errors
@@ -139,5 +157,7 @@ FAMILIES: tuple[Family, ...] = (
     _build,
     _ledger_up,
     _ledger_consistent,
+    _problems,
+    _last_audit,
     _write_errors,
 )

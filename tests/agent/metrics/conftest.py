@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.ledger import Snapshot
 from agent.metrics import Collector, Picture
-from agent.status import AgentView, CertificateView, CheckView, MailboxStatus, MailboxView, PathView
+from agent.status import AgentView, Audited, CertificateView, CheckView, MailboxStatus, MailboxView, PathView
 from checks.core.model import Check, Expectations, Limits
 from checks.ports import Endpoint
 
@@ -94,6 +94,7 @@ def make_view(*checks: Check, now_at: float = NOW_AT, wall_offset: float = WALL_
         ledger_write_errors=1,
         reload_successful=True,
         reload_success_at=NOW_AT - 50.0,
+        audited=Audited(problems=0, at=NOW_AT - 20.0),
     )
 
 

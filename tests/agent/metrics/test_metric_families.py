@@ -57,6 +57,8 @@ CONTRACT = {
     "build_info": ("info", ("version", "python")),
     "ledger_up": ("gauge", ()),
     "ledger_consistent": ("gauge", ()),
+    "ledger_problems": ("gauge", ()),
+    "ledger_last_audit_timestamp_seconds": ("gauge", ()),
     "ledger_write_errors_total": ("counter", ()),
 }
 LABELS_OF_THE_FORMAT = {"le"}

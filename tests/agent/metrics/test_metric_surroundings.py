@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent.ledger import Snapshot
-from agent.status import AgentView, CertificateView, MailboxStatus
+from agent.status import AgentView, Audited, CertificateView, MailboxStatus
 from checks.core.model import Check
 
 Scraper = Callable[[AgentView, Snapshot | None], Any]
@@ -42,3 +42,17 @@ def test_settings_that_were_refused_show(
     shown = scrape(replace(view(check()), reload_successful=False), Snapshot())
 
     assert shown.value("config_last_reload_successful") == 0
+
+
+def test_what_an_audit_found_is_shown_and_nothing_before_the_first(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    before = replace(view(check()), audited=None)
+    assert scrape(before, Snapshot()).series("ledger_problems") == []
+    assert scrape(before, Snapshot()).series("ledger_last_audit_timestamp_seconds") == []
+
+    at = before.now_at - 20.0
+    shown = scrape(replace(before, audited=Audited(problems=2, at=at)), Snapshot())
+
+    assert shown.value("ledger_problems") == 2
+    assert shown.value("ledger_last_audit_timestamp_seconds") == at + before.wall_offset
