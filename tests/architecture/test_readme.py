@@ -40,7 +40,8 @@ def test_the_settings_in_the_readme_can_be_used(tmp_path):
 
 
 def test_every_command_in_the_readme_exists():
-    names = set(re.findall(r"relaycanary (run|check-config|explain|probe|status|ledger \w+|lab break|lab heal)", README))
+    commands = r"relaycanary (run|check-config|explain|probe|status|ledger \w+|lab break|lab heal)"
+    names = set(re.findall(commands, README))
     for name in sorted(names):
         command = [sys.executable, "-m", "agent", *name.split(), "--help"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
