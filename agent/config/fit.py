@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from agent.config import habits
 from agent.config.problems import Key, Problems, near, shown
 from checks.settings import FileReference, SecretReference, Section
 
@@ -37,8 +38,9 @@ def fit(model: type[_S], data: Any, key: Key, problems: Problems) -> _S | None:
         return None
     places = [detail["loc"] for detail in details]
     for detail in details:
-        # pydantic leaves wrong entries out, and then finds the list too short
-        if detail["type"] != "too_short" or not _holds_another(detail["loc"], places):
+        # pydantic leaves wrong entries out, and then finds the list too short, or nothing to work a default out from
+        follows = detail["type"] == "too_short" and _holds_another(detail["loc"], places)
+        if not follows and detail["type"] != "default_factory_not_called":
             _explain(detail, model, key, problems)
     return None
 
@@ -55,10 +57,13 @@ def _explain(detail: ErrorDetails, model: type[BaseModel], key: Key, problems: P
     elif detail["type"] == "extra_forbidden":
         allowed = sorted(inside.model_fields) if inside else []
         name = str(where[-1])
-        hint = near(name, allowed) or f"; allowed are {', '.join(allowed)}"
+        known = habits.about_key(name)
+        hint = f": {known}" if known else near(name, allowed) or f"; allowed are {', '.join(allowed)}"
         problems.error(where[:-1], f"unknown key {shown(name)}{hint}", line=problems.lines.get(where))
     else:
-        problems.error(where, _words(detail, _model_at(model, detail["loc"])))
+        words = _words(detail, _model_at(model, detail["loc"]))
+        known = habits.about_value(str(where[-1]), detail["input"])
+        problems.error(where, f"{words}: {known}" if known else words)
 
 
 def _explain_secret(detail: ErrorDetails, where: Key, problems: Problems) -> None:

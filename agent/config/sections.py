@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from agent.config import habits
 from agent.config.expectations import CheckSettings
 from agent.config.fit import fit
 from agent.config.model import CREDENTIALS, Agent, Alerts, CredentialSettings, Report, Sentry, Web
@@ -141,7 +142,8 @@ class _Parser:
             cls = self.load(group, kind)
             model: type[Section] = cls.Settings
         except CheckError as fault:
-            self.problems.error((*key, "kind"), str(fault))
+            known = habits.about_value("kind", kind)
+            self.problems.error((*key, "kind"), f"{fault}: {known}" if known else str(fault))
         except Exception as fault:  # noqa: BLE001 - a stranger's code is imported here, and may do anything
             words = f"the plug-in of kind {shown(kind)} cannot be loaded: {type(fault).__name__}"
             self.problems.error((*key, "kind"), words)

@@ -6,12 +6,13 @@ from datetime import date
 
 from agent.config.advice.hosts import HOST_RULES
 from agent.config.advice.proof import PROOF_RULES
+from agent.config.advice.providers import PROVIDER_RULES
 from agent.config.advice.rule import Advice, Context, Rule
 from agent.config.advice.service import SERVICE_RULES
 from agent.config.advice.upkeep import UPKEEP_RULES
 from agent.config.settings import Sections
 
-RULES: tuple[Rule, ...] = (*HOST_RULES, *PROOF_RULES, *SERVICE_RULES, *UPKEEP_RULES)
+RULES: tuple[Rule, ...] = (*HOST_RULES, *PROOF_RULES, *SERVICE_RULES, *PROVIDER_RULES, *UPKEEP_RULES)
 
 __all__ = ["RULES", "Advice", "advise"]
 

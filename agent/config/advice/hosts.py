@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.config.advice.rule import SUBMISSION_HOSTS, Advice, Context, Rule, host_of
+from agent.config import habits
+from agent.config.advice.rule import SUBMISSION_HOSTS, Advice, Context, Rule, host_of, is_mx_endpoint
 
 _READING_HOSTS = frozenset({"outlook.office365.com", "partner.outlook.cn"})
 _READING_NAMES = ("imap.", "imap-", "pop.", "pop3.")
 _SENDING_NAMES = ("smtp.", "smtp-", "mx.")
+_SMTP = 25
 
 
 def submission_host_without_login(context: Context) -> Iterator[Advice]:
@@ -42,4 +44,41 @@ def sending_host_for_reading(context: Context) -> Iterator[Advice]:
             )
 
 
-HOST_RULES: tuple[Rule, ...] = (submission_host_without_login, reading_host_for_sending, sending_host_for_reading)
+def mx_endpoint_for_submission(context: Context) -> Iterator[Advice]:
+    """Advise on a login at an MX endpoint of Exchange Online, which offers none."""
+    for name, path in context.sections.paths.items():
+        if path.text("credential") is not None and is_mx_endpoint(host_of(path)):
+            yield Advice(
+                ("paths", name, "host"),
+                f"{host_of(path)} is an MX endpoint, where nobody can log in: submission goes to smtp.office365.com,"
+                " or leave out the credential and use kind relay",
+            )
+
+
+def mx_endpoint_on_another_port(context: Context) -> Iterator[Advice]:
+    """Advise on an MX endpoint of Exchange Online on any port but 25."""
+    for name, path in context.sections.paths.items():
+        port = getattr(path.settings, "port", _SMTP)
+        if is_mx_endpoint(host_of(path)) and port != _SMTP and path.text("credential") is None:
+            yield Advice(
+                ("paths", name, "port"),
+                f"an MX endpoint listens on port 25 only, not on {port}: where port 25 is blocked, ask for it to be"
+                " opened, or send by kind submission on port 587",
+            )
+
+
+def ews_host(context: Context) -> Iterator[Advice]:
+    """Advise on a mailbox that is to be read where Exchange Web Services are."""
+    for name, mailbox in context.sections.mailboxes.items():
+        if host_of(mailbox).startswith("ews."):
+            yield Advice(("mailboxes", name, "host"), f"{host_of(mailbox)} looks like a host of EWS: {habits.EWS}")
+
+
+HOST_RULES: tuple[Rule, ...] = (
+    submission_host_without_login,
+    reading_host_for_sending,
+    sending_host_for_reading,
+    mx_endpoint_for_submission,
+    mx_endpoint_on_another_port,
+    ews_host,
+)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.config.advice.rule import Advice, Context, Rule, domain_of, host_of
+from agent.config.advice.rule import Advice, Context, Rule, domain_of, host_of, is_mx_endpoint
 from agent.config.references import bounce_mailbox
 from agent.config.settings import Plugin
-
-_MX_SUFFIXES = (".mail.protection.outlook.com", ".mx.microsoft", ".protection.office365.us", ".partner.outlook.cn")
 
 
 def relay_inside_the_tenant(context: Context) -> Iterator[Advice]:
@@ -48,7 +46,7 @@ def _same_server(one: Plugin, other: Plugin) -> bool:
 
 def _is_mx_of(host: str, domain: str) -> bool:
     """Guess whether *host* is Exchange Online's MX of *domain*; the true name is in DNS, which is not asked here."""
-    return host.startswith(f"{domain.replace('.', '-')}.") and host.endswith(_MX_SUFFIXES)
+    return host.startswith(f"{domain.replace('.', '-')}.") and is_mx_endpoint(host)
 
 
 def direct_send_to_the_outside(context: Context) -> Iterator[Advice]:
@@ -63,6 +61,18 @@ def direct_send_to_the_outside(context: Context) -> Iterator[Advice]:
                 ("checks", name),
                 f"direct send reaches mailboxes of the tenant only, and {domain_of(context.recipient(check))} is not"
                 " the sender's domain: send to a mailbox of the tenant, or expect {refused: '5.4.1|5.7.*'}",
+            )
+
+
+def relay_from_ipv6(context: Context) -> Iterator[Advice]:
+    """Advise on a relay that goes by IP, but from an IPv6 address, which no connector can name."""
+    for name, path in context.sections.paths.items():
+        source = path.text("source_address") or ""
+        if path.kind == "relay" and ":" in source and getattr(path.settings, "client_certificate", None) is None:
+            yield Advice(
+                ("paths", name, "source_address"),
+                f"{source} is IPv6, which a connector cannot name (SenderIPAddresses are IPv4): send from an IPv4"
+                " address, or show a client_certificate",
             )
 
 
@@ -83,5 +93,6 @@ PROOF_RULES: tuple[Rule, ...] = (
     relay_inside_the_tenant,
     direct_send_through_the_connector,
     direct_send_to_the_outside,
+    relay_from_ipv6,
     bounces_unwatched,
 )

@@ -22,6 +22,9 @@ SUBMISSION_HOSTS = frozenset(
 """Where Exchange Online takes client submission, by cloud; every one demands AUTH."""
 
 
+_MX_SUFFIXES = (".mail.protection.outlook.com", ".mx.microsoft", ".protection.office365.us", ".partner.outlook.cn")
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
     """What is dubious, at which key, and what to write instead."""
@@ -61,3 +64,8 @@ def domain_of(address: str | None) -> str:
 def host_of(plugin: Plugin) -> str:
     """Return the host that a path or mailbox names, in lower case; empty where it looks up the MX."""
     return (plugin.text("host") or "").lower().rstrip(".")
+
+
+def is_mx_endpoint(host: str) -> bool:
+    """Tell whether *host* is one where Exchange Online takes mail for its tenants (submission hosts are not)."""
+    return host.endswith(_MX_SUFFIXES) and host not in SUBMISSION_HOSTS and not host.startswith("smtp.")

@@ -6,6 +6,7 @@ import pytest
 
 from agent.config.advice import RULES
 from agent.config.advice.rule import Context
+from agent.config.habits import EWS
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -43,6 +44,22 @@ def direct(host: str, **options: str) -> tuple[str, str]:
     more = "".join(f", {name}: {value}" for name, value in options.items())
     path = f"{{kind: direct_send, {host}, sender: canary@contoso.example, bounces: outside{more}}}"
     return "mailboxes:\n", f"  direct: {path}\nmailboxes:\n"
+
+
+def provider(preset: str, credential: str = "other") -> tuple[str, str]:
+    """Return the change that adds a path of kind smtp by a preset."""
+    login = f", credential: {credential}" if credential else ""
+    path = f"{{kind: smtp, preset: {preset}{login}, sender: canary@contoso.example, bounces: outside}}"
+    return "mailboxes:\n", f"  other: {path}\nmailboxes:\n"
+
+
+def provider_check(every: str) -> list[tuple[str, str]]:
+    """Return the changes that add a password for that path, and a check of it."""
+    password = "  other: {kind: password, username: somebody, password: {file: outside}}\n"
+    return [
+        ("paths:\n", f"{password}paths:\n"),
+        (LAST, f"{LAST}  other: {{path: other, mailbox: outside, every: {every}}}\n"),
+    ]
 
 
 DIRECT_CHECK = (LAST, f"{LAST}  direct: {{path: direct, mailbox: outside, to: canary@contoso.example, every: 5m}}\n")
@@ -139,6 +156,136 @@ ADVISED = {
             (
                 "8: warning: paths.submission: 40 canaries a minute are submitted by noreply@contoso.example, but"
                 " Exchange Online delays what is over 30: they will be late; raise `every` of its checks"
+            )
+        ],
+    ),
+    "more connections than may submit for one mailbox": (
+        [(LAST, LAST + "".join(f"  more{n}: {{path: submission, mailbox: outside, every: 5m}}\n" for n in range(3)))],
+        [
+            (
+                "8: warning: paths.submission: 4 connections may submit for noreply@contoso.example at once, but"
+                " Exchange Online takes 3 and refuses more (432 4.3.2): use fewer checks, another mailbox, or"
+                " session: kept"
+            )
+        ],
+    ),
+    "basic authentication for IMAP": (
+        [(OUTSIDE, "host: outlook.office365.com, credential: outside")],
+        [
+            (
+                "15: warning: mailboxes.outside.credential: logs in to outlook.office365.com with a password, which"
+                " Exchange Online refuses since October 2022, app passwords too: change to OAuth (kind entra, or kind"
+                " token)"
+            )
+        ],
+    ),
+    "a login at an MX endpoint": (
+        [(SUBMISSION_HOST, "host: contoso-example.mail.protection.outlook.com")],
+        [
+            (
+                "10: warning: paths.submission.host: contoso-example.mail.protection.outlook.com is an MX endpoint,"
+                " where nobody can log in: submission goes to smtp.office365.com, or leave out the credential and use"
+                " kind relay"
+            )
+        ],
+    ),
+    "an MX endpoint on another port": (
+        [(RELAY, RELAY.replace("mx.contoso.example", "contoso-example.j-v1.mx.microsoft, port: 587"))],
+        [
+            (
+                "7: warning: paths.relay.port: an MX endpoint listens on port 25 only, not on 587: where port 25 is"
+                " blocked, ask for it to be opened, or send by kind submission on port 587"
+            )
+        ],
+    ),
+    "a host of EWS": (
+        [(OUTSIDE, "host: ews.contoso.example, credential: outside")],
+        [f"15: warning: mailboxes.outside.host: ews.contoso.example looks like a host of EWS: {EWS}"],
+    ),
+    "relay by IP from IPv6": (
+        [(RELAY, RELAY.replace("bounces", "source_address: '2001:db8::1', bounces"))],
+        [
+            (
+                "7: warning: paths.relay.source_address: 2001:db8::1 is IPv6, which a connector cannot name"
+                " (SenderIPAddresses are IPv4): send from an IPv4 address, or show a client_certificate"
+            )
+        ],
+    ),
+    "more canaries a minute than a provider takes": (
+        [provider("acs"), *provider_check("1s")],
+        [
+            (
+                "15: warning: paths.other: 60 canaries a minute go by Azure Communication Services, which takes 30"
+                " until it is asked for more: raise `every` of its checks"
+            )
+        ],
+    ),
+    "more canaries an hour than a provider takes": (
+        [provider("acs"), *provider_check("30s")],
+        [
+            (
+                "15: warning: paths.other: 120 canaries an hour go by Azure Communication Services, which takes 100"
+                " until it is asked for more: raise `every` of its checks"
+            )
+        ],
+    ),
+    "a provider without a login": (
+        [provider("ses, region: eu-west-1", ""), provider_check("5m")[1]],
+        [("14: warning: paths.other: Amazon Simple Email Service takes mail after a login only: name a credential")],
+    ),
+    "a password where only tokens are taken": (
+        [provider("outlook.com"), *provider_check("5m")],
+        [
+            (
+                "15: warning: paths.other.credential: Outlook.com (personal mailboxes) takes no passwords any more:"
+                " use a token (kind token)"
+            )
+        ],
+    ),
+    "a token where only passwords are taken": (
+        [provider("sendgrid", "noreply"), provider_check("5m")[1]],
+        [
+            (
+                "14: warning: paths.other.credential: Twilio SendGrid takes no tokens, but the word apikey; the"
+                " password is an API key with the right Mail Send: use kind password"
+            )
+        ],
+    ),
+    "another user name than SendGrid's": (
+        [provider("sendgrid"), *provider_check("5m")],
+        [
+            (
+                "6: warning: credentials.other.username: at Twilio SendGrid the user name of path other is the word"
+                " apikey; the password is an API key with the right Mail Send"
+            )
+        ],
+    ),
+    "a password for High Volume Email": (
+        [provider("hve"), *provider_check("5m, to: canary@contoso.example")],
+        [
+            (
+                "15: warning: paths.other.credential: logs in to smtp.hve.mx.microsoft with a password, which High"
+                " Volume Email takes until September 2028 only: plan the change to OAuth (Mail.Send of Office 365"
+                " Exchange Online, and Add-HVEAppAccess)"
+            )
+        ],
+    ),
+    "High Volume Email to the outside, by its host's name": (
+        [
+            (
+                "mailboxes:\n",
+                (
+                    "  other: {kind: smtp, host: smtp.hve.mx.microsoft, credential: noreply, bounces: outside,"
+                    " sender: canary@contoso.example}\nmailboxes:\n"
+                ),
+            ),
+            provider_check("5m")[1],
+        ],
+        [
+            (
+                "23: warning: checks.other: Microsoft 365 High Volume Email sends to recipients of the tenant only, and"
+                " outside.example is not the sender's domain: send to a mailbox of the tenant, or expect"
+                " {refused: '5.*'}"
             )
         ],
     ),
@@ -267,6 +414,18 @@ NOT_ADVISED = {
     "the host of GCC High, which both sends and reads": [
         (SUBMISSION_HOST, "host: outlook.office365.us"),
         (OUTSIDE, "host: outlook.office365.us, credential: outside"),
+        ("password, username: canary@outside.example, password:", "token, username: canary@outside.example, token:"),
+    ],
+    "connections that are kept, and so few": [
+        (SUBMISSION_HOST, f"{SUBMISSION_HOST}\n    session: kept"),
+        (LAST, LAST + "".join(f"  more{n}: {{path: submission, mailbox: outside, every: 5m}}\n" for n in range(3))),
+    ],
+    "what a provider takes": [provider("ses, region: eu-west-1"), *provider_check("5m")],
+    "relay by certificate from IPv6": [
+        (
+            RELAY,
+            RELAY.replace("bounces", "source_address: '2001:db8::1', client_certificate: {file: relay.pem}, bounces"),
+        )
     ],
     "a mailbox that gets the bounces of its own sender": [
         (RELAY, RELAY.replace(", bounces: outside", "").replace("canary@contoso.example", "Canary@Outside.example")),
