@@ -21,12 +21,12 @@ from agent.ledger import Ledger, LedgerError, Retention
 from agent.online import Online
 from agent.probe import Probe, SigningKey, may_arrive
 from agent.schedule import Schedule
-from agent.status import AgentView, CertificateView, CheckView, MailboxView, PathView
+from agent.status import AgentView, CertificateView, CheckView, CredentialView, MailboxView, PathView
 from agent.supervise import supervise
 from agent.watch import Cleaner, Interpreter, Watcher, look_every
 from checks.core.model import Accepted, Attempt, Canary, Certificate, Check, Refused
 from checks.errors import LocalFault
-from checks.ports import Clock, MailboxReader, SendPath
+from checks.ports import Clock, Credential, MailboxReader, SendPath
 
 _log = structlog.get_logger("pipeline")
 _PRUNE_EVERY = 300.0
@@ -48,6 +48,7 @@ class Parts:
     kinds: Mapping[str, str]
     addresses: Mapping[str, Sequence[str]]
     keys: Sequence[SigningKey]
+    credentials: Mapping[str, Credential] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -138,6 +139,9 @@ class Pipeline:
                 for name, watcher in running.watchers.items()
             ]
             if running
+            else (),
+            credentials=[CredentialView(name=name, facts=one.facts()) for name, one in parts.credentials.items()]
+            if parts
             else (),
             ledger_write_errors=self._ledger.write_errors,
             audited=self._auditor.last,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from checks.core.model import Check
-from checks.ports import Endpoint
+from checks.ports import CredentialFacts, Endpoint
 
 
 @dataclass(slots=True)
@@ -73,6 +73,14 @@ class Audited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialView:
+    """One configured credential."""
+
+    name: str
+    facts: CredentialFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentView:
     """The whole agent at one moment.
 
@@ -92,3 +100,4 @@ class AgentView:
     reload_successful: bool
     reload_success_at: float
     audited: Audited | None = None
+    credentials: Sequence[CredentialView] = ()

@@ -6,8 +6,9 @@ The loop, the retries and the back-off are the agent's, written once; a plug-in 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from checks.core.model import Accepted, Certificate, MessageRef, RawMessage, Refused, StageTiming
@@ -31,15 +32,36 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a server is shown. `secret` is a password, or a bearer token where `bearer` is set."""
+    """What a server is shown. `secret` is a password, or a bearer token where `bearer` is set.
+
+    `username` is empty where the secret names no account: an app's token opens many mailboxes. `roles` are the
+    application permissions that the token shows, None where it shows none that can be read.
+    """
 
     username: str
     secret: str
     bearer: bool
+    roles: frozenset[str] | None = None
 
     def __repr__(self) -> str:
         """Keep the secret out of logs and tracebacks."""
         return f"Login(username={self.username!r}, secret=***, bearer={self.bearer})"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphService:
+    """Where Microsoft Graph is: its base URL without the version, and the CAs to trust instead of the system's."""
+
+    url: str
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialFacts:
+    """What metrics tell of a credential: when it ends, and what came of its token requests (result and count)."""
+
+    not_after: datetime | None = None
+    token_requests: Mapping[str, int] = field(default_factory=dict)
 
 
 class Credential(Protocol):
@@ -50,7 +72,21 @@ class Credential(Protocol):
 
         Raises:
             checks.errors.LocalFault: the secret cannot be read.
+            checks.errors.TokenRefused: the identity provider gives no token.
         """
+        ...
+
+    def reject(self, login: Login) -> None:
+        """Take note that a server did not take *login*: a token that was kept is forgotten."""
+        ...
+
+    def facts(self) -> CredentialFacts:
+        """Tell what is known about it, without asking anybody."""
+        ...
+
+    @property
+    def graph(self) -> GraphService | None:
+        """Where the Graph is that it is for; None where it is for none."""
         ...
 
     @property

@@ -105,7 +105,7 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
     Raises:
         checks.errors.LocalFault: a signing key cannot be read.
     """
-    tools = Tools(clock=clock, credentials=build_credentials(settings))
+    tools = Tools(clock=clock, credentials=build_credentials(settings, clock))
     return Parts(
         site=settings.agent.site,
         keep=settings.agent.keep,
@@ -116,6 +116,7 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
         mailboxes=build_mailboxes(settings, tools),
         kinds={name: mailbox.kind for name, mailbox in settings.mailboxes.items()},
         addresses=addresses(settings),
+        credentials=tools.credentials,
         keys=signing_keys(settings),
     )
 

@@ -6,6 +6,7 @@ import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
@@ -18,6 +19,7 @@ from checks.settings import Address, Duration, FileReference, SecretReference, S
 Severity = Literal["critical", "warning", "info"]
 
 _KEY_ID = re.compile(r"[A-Za-z0-9]{1,16}")
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 _SCHEDULE = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun) (?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
 
@@ -37,6 +39,12 @@ def _timezone(value: str) -> str:
     known = zoneinfo.available_timezones()
     if value not in known:
         raise wrong(f"{value[:40]!r} is not a time zone of this machine{near(value, sorted(known))}")
+    return value
+
+
+def _path_segment(value: str) -> str:
+    if _TENANT.fullmatch(value) is None:
+        raise wrong(f"{value[:60]!r} is not a tenant: write its id, or one of its domains like contoso.onmicrosoft.com")
     return value
 
 
@@ -124,11 +132,12 @@ class TokenCredential(Section):
 class EntraCredential(Section):
     """An app registration: its tokens come from Microsoft's identity platform by client credentials.
 
-    `cloud` chooses Microsoft's hosts (M365 national clouds); `authority` and `graph_url` name others instead.
+    `cloud` chooses Microsoft's hosts (M365 national clouds); `authority` (the tenant is added to it) and `graph_url`
+    (without the version) name others instead, and `ca_file` the CAs to trust there *instead of* the system's.
     """
 
     kind: Literal["entra"]
-    tenant: Text
+    tenant: Annotated[Text, AfterValidator(_path_segment)]
     client_id: Text
     client_secret: SecretReference | None = None
     client_secret_expires: date | None = None
@@ -136,6 +145,7 @@ class EntraCredential(Section):
     cloud: Literal["global", "gcc-high", "dod", "china"] = "global"
     authority: HttpsUrl | None = None
     graph_url: HttpsUrl | None = None
+    ca_file: Path | None = None
 
     @model_validator(mode="after")
     def _one_proof(self) -> Self:

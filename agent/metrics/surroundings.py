@@ -90,6 +90,31 @@ def _certificates(picture: Picture) -> Iterator[Row]:
             yield (path.name, role), end
 
 
+@family(
+    "gauge",
+    "credential_not_after_timestamp_seconds",
+    "Unix time at which the secret or certificate of a credential ends; absent where nobody knows.",
+    "credential",
+)
+def _credential_ends(picture: Picture) -> Iterator[Row]:
+    for credential in picture.view.credentials:
+        if credential.facts.not_after is not None:
+            yield (credential.name,), credential.facts.not_after.timestamp()
+
+
+@family(
+    "counter",
+    "token_requests_total",
+    "Requests for an access token, by what came of them, since the settings are in force.",
+    "credential",
+    "result",
+)
+def _token_requests(picture: Picture) -> Iterator[Row]:
+    for credential in picture.view.credentials:
+        for result, count in credential.facts.token_requests.items():
+            yield (credential.name, result), float(count)
+
+
 @family("gauge", "config_last_reload_successful", "1 if the settings that were read last are in force.")
 def _reload_successful(picture: Picture) -> Iterator[Row]:
     yield (), float(picture.view.reload_successful)
@@ -152,6 +177,8 @@ FAMILIES: tuple[Family, ...] = (
     _throttled,
     _ignored,
     _certificates,
+    _credential_ends,
+    _token_requests,
     _reload_successful,
     _reload_success_at,
     _build,

@@ -6,25 +6,27 @@ import asyncio
 import ipaddress
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
 from checks.core.model import MessageRef
-from checks.errors import LocalFault
+from checks.errors import LocalFault, MailboxUnreadable
 from checks.ports import Endpoint, Login, Look, Tools
 from checks.settings import Address, Duration, Host, Port, Section, Text, wrong
 from checks.wire.imap import reading
 from checks.wire.imap.connection import Connection
 from checks.wire.imap.dial import dial
 from checks.wire.imap.idle import listen
-from checks.wire.imap.session import Opening, Server
+from checks.wire.imap.session import Opening, Server, Session
 from checks.wire.tls import TlsClient
+
+_Result = TypeVar("_Result")
 
 _PORTS = {"implicit": 993, "starttls": 143, "none": 143}
 _JUNK_NAMES = frozenset({"junk email", "junk e-mail", "junk", "spam"})
@@ -78,6 +80,7 @@ class Imap:
         self._steady = tools.clock.steady
         self._tls = TlsClient(settings.ca_file)
         self._server = Server(host=settings.host, port=settings.port, tls=settings.tls, timeout=settings.timeout)
+        self._shown: Login | None = None
         self._woken = threading.Event()
         self._first = Connection(f"imap-{name}-1", self._server, self._dial, self._steady)
         self._second = Connection(f"imap-{name}-2", self._server, self._dial, self._steady)
@@ -98,7 +101,7 @@ class Imap:
 
         In the first folder it ends a `wait` that is under way.
         """
-        return await self._serving(folder).run(partial(reading.look, folder, cursor, since))
+        return await self._ask(folder, partial(reading.look, folder, cursor, since))
 
     async def wait(self, at_most: float) -> bool:
         """Listen in the first folder; True once the server says that it has changed.
@@ -125,12 +128,12 @@ class Imap:
         """Fetch whole header blocks, 256 KiB of each at most; messages that are gone are left out."""
         found: dict[MessageRef, bytes] = {}
         for folder, mine in _by_folder(refs).items():
-            found.update(await self._serving(folder).run(partial(reading.headers, folder, mine)))
+            found.update(await self._ask(folder, partial(reading.headers, folder, mine)))
         return found
 
     async def content(self, ref: MessageRef, limit: int) -> bytes | None:
         """Fetch the first *limit* bytes of a message; None if it is gone."""
-        return await self._serving(ref.folder).run(partial(reading.content, ref, limit))
+        return await self._ask(ref.folder, partial(reading.content, ref, limit))
 
     async def delete(self, refs: Sequence[MessageRef]) -> Sequence[MessageRef]:
         """Delete exactly these messages for good; return those that are gone now.
@@ -140,7 +143,7 @@ class Imap:
         """
         gone: list[MessageRef] = []
         for folder, mine in _by_folder(refs).items():
-            gone += await self._serving(folder).run(partial(reading.delete, folder, mine))
+            gone += await self._ask(folder, partial(reading.delete, folder, mine))
         return gone
 
     def endpoint(self) -> Endpoint:
@@ -151,18 +154,25 @@ class Imap:
         """Let go of connections and threads; whatever is under way fails."""
         await asyncio.gather(self._first.close(), self._second.close())
 
-    def _serving(self, folder: str) -> Connection:
-        return self._first if folder == self.folders[0] else self._second
+    async def _ask(self, folder: str, operation: Callable[[Session], _Result]) -> _Result:
+        """Run *operation* on the connection that serves *folder*; a token that is refused is not shown again."""
+        connection = self._first if folder == self.folders[0] else self._second
+        try:
+            return await connection.run(operation)
+        except MailboxUnreadable as error:
+            if error.reason == "login" and self._shown is not None:
+                self._credential.reject(self._shown)
+            raise
 
     def _is_wanted(self, given_up: threading.Event) -> bool:
         return self._woken.is_set() or given_up.is_set() or self._first.busy
 
     async def _dial(self) -> Opening:
         opening = await dial(self._server, self._tls, self._credential)
+        self._shown = opening.login
         if opening.login.bearer:
             # One application reads many mailboxes, so a token does not say which one is meant.
-            login = Login(self._settings.address, opening.login.secret, bearer=True)
-            return replace(opening, login=login)
+            return replace(opening, login=replace(opening.login, username=self._settings.address))
         return opening
 
 

@@ -10,6 +10,7 @@ from checks.core.model import (
     Accepted,
     Cause,
     DialogueLine,
+    Protocol,
     Refused,
     Reply,
     Stage,
@@ -18,7 +19,7 @@ from checks.core.model import (
     Transcript,
 )
 from checks.core.reply import clean_text
-from checks.errors import LocalFault
+from checks.errors import LocalFault, TokenRefused
 from checks.ports import Clock, Observe
 from checks.wire.smtp_settings import Timeouts
 
@@ -41,12 +42,20 @@ _AWAITED = {
 class HandoverEnded(Exception):
     """The other side, or the lack of one, ended the hand-over. Inside `checks.wire` only; it leaves as a `Refused`."""
 
-    def __init__(self, stage: Stage, cause: Cause, detail: str = "", reply: Reply | None = None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        cause: Cause,
+        detail: str = "",
+        reply: Reply | None = None,
+        protocol: Protocol = Protocol.SMTP,
+    ) -> None:
         super().__init__(detail or str(reply))
         self.stage = stage
         self.cause = cause
         self.detail = detail
         self.reply = reply
+        self.protocol = protocol
 
 
 class Handover:
@@ -139,6 +148,11 @@ class Handover:
         """End it well."""
         return Accepted(reply=reply, transcript=self._transcript())
 
+    def no_token(self, refused: TokenRefused) -> HandoverEnded:
+        """End it where the identity provider gave no token: it never came to the mail server."""
+        self.endpoint, self.connected = refused.endpoint, refused.connected
+        return HandoverEnded(Stage.TOKEN, refused.cause, refused.detail, refused.reply, Protocol.ENTRA)
+
     def refused(self, end: HandoverEnded) -> Refused:
         """End it badly."""
         if end.detail:
@@ -150,6 +164,7 @@ class Handover:
             reply=end.reply,
             detail=end.detail,
             sent=self.sent,
+            protocol=end.protocol,
         )
 
     def _own_up(self, due_at: float) -> None:

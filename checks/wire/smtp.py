@@ -6,10 +6,12 @@ import asyncio
 import re
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from checks.core.model import Accepted, Cause, Certificate, Refused, Reply, Stage
-from checks.errors import LocalFault
+from checks.core.roles import Use, doubt
+from checks.errors import LocalFault, TokenRefused
 from checks.ports import Credential, Endpoint, Login, Tools
 from checks.wire.dns import Resolver
 from checks.wire.handover import Handover, HandoverEnded
@@ -24,6 +26,7 @@ _NAME_LIMIT = 2.0
 _QUALIFIED_NAME = re.compile(r"(?!localhost\b)[A-Za-z0-9](?:[A-Za-z0-9-]*)(?:\.[A-Za-z0-9-]+)+")
 _IN_BRACKETS = re.compile(r"[!-;=?-~]*")  # printable ASCII without space, < and >
 _SERVICE_CLOSING = 421
+_PERMANENT = 500
 
 
 class SmtpPath:
@@ -110,14 +113,16 @@ class SmtpPath:
                     session.link.abort()
             if alive:
                 return session
-        plan = await self._plan()
+        plan = await self._plan(record)
         record.begin()
-        return await open_session(record, plan)
+        try:
+            return await open_session(record, plan)
+        except HandoverEnded as end:
+            self._doubt(end, plan.login)
+            raise
 
-    async def _plan(self) -> Plan:
-        login: Login | None = None
-        if self._credential is not None:
-            login = await self._credential.login("smtp")
+    async def _plan(self, record: Handover) -> Plan:
+        login = await self._login(record)
         if not self._helo_known:
             self._helo, self._helo_known = await _own_name(), True
         return Plan(
@@ -128,6 +133,24 @@ class SmtpPath:
             helo=self._helo,
             links=self._links,
         )
+
+    async def _login(self, record: Handover) -> Login | None:
+        """Obtain the login; an app's token is shown for the mailbox of the sender."""
+        if self._credential is None:
+            return None
+        try:
+            login = await self._credential.login("smtp")
+        except TokenRefused as refused:
+            raise record.no_token(refused) from refused
+        return login if login.username else replace(login, username=self._settings.sender)
+
+    def _doubt(self, end: HandoverEnded, login: Login | None) -> None:
+        """Where a login was refused for good, ask for another next time, and say what its token lacks."""
+        if self._credential is None or login is None or end.stage is not Stage.AUTH or end.reply is None:
+            return
+        if end.reply.code >= _PERMANENT:
+            self._credential.reject(login)
+            end.detail = end.detail or doubt(login.roles, Use.SMTP)
 
     def _part(self, session: Session, *, well: bool) -> None:
         """Keep the session, say goodbye or hang up; without waiting in any case."""

@@ -17,7 +17,7 @@ from checks.errors import LocalFault
 ATTEMPT_DELAY = 0.25
 """Seconds until the next address is tried beside one that has not answered (RFC 8305 section 5)."""
 
-_OURS = frozenset(
+OURS = frozenset(
     {
         errno.ENETUNREACH,  # no route
         errno.ENETDOWN,
@@ -31,6 +31,8 @@ _OURS = frozenset(
         errno.ENOMEM,
     }
 )
+"""Errors of connect() that are this machine's own doing."""
+
 _SHOWN = 4
 
 
@@ -130,7 +132,7 @@ def _as_os_error(error: BaseException) -> OSError:
 
 
 def _verdict(failures: Sequence[tuple[Address, OSError]], source: str | None) -> Exception:
-    theirs = [(address, error) for address, error in failures if error.errno not in _OURS]
+    theirs = [(address, error) for address, error in failures if error.errno not in OURS]
     shown = "; ".join(f"{address.ip}: {_words(error)}" for address, error in (theirs or failures)[:_SHOWN])
     if theirs:
         return ConnectFailed(f"no TCP connection: {shown}")

@@ -24,11 +24,11 @@ def test_the_settings_in_the_readme_can_be_used(tmp_path):
     client = authority.issue_cert("contoso.com")
     client.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "relay.pem"))
     (tmp_path / "k1").write_text("0123456789abcdef0123456789abcdef")
-    (tmp_path / "scanner").write_text("a token")
+    (tmp_path / "app").write_text("a secret")
     for file in tmp_path.iterdir():
         file.chmod(0o600)
     text = block("yaml", "signing_keys")
-    for there in ("/etc/relaycanary/k1", "/run/secrets/scanner", "/etc/relaycanary/relay.pem"):
+    for there in ("/etc/relaycanary/k1", "/run/secrets/app", "/etc/relaycanary/relay.pem"):
         assert there in text
         text = text.replace(there, pathlib.PurePosixPath(there).name)
     settings = tmp_path / "relaycanary.yaml"

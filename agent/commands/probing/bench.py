@@ -40,7 +40,7 @@ class Bench:
         self._check = check
         self._ledger = ledger
         self._news = news
-        tools = Tools(clock=self.clock, credentials=build_credentials(settings), observe=observe)
+        tools = Tools(clock=self.clock, credentials=build_credentials(settings, self.clock), observe=observe)
         self.paths = build_paths(settings, tools)
         self.readers = build_mailboxes(settings, tools)
         endpoints = [path.endpoint() for path in self.paths.values()]

@@ -19,12 +19,6 @@ def not_acted_on(context: Context) -> Iterator[Advice]:
     for name, section in (("alerts", sections.alerts), ("report", sections.report)):
         if section is not None:
             yield Advice((name,), "accepted, but not acted on by this version")
-    for name, credential in sections.credentials.items():
-        if isinstance(credential, EntraCredential):
-            yield Advice(
-                ("credentials", name),
-                "kind entra is accepted, but not acted on by this version: nothing can log in with it",
-            )
 
 
 def client_secret_runs_out(context: Context) -> Iterator[Advice]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from checks.errors import LocalFault, MailboxUnreadable
+from checks.errors import LocalFault, MailboxUnreadable, TokenRefused
 from checks.ports import Credential
+from checks.wire.credentials import unreadable_without
 from checks.wire.dns import Resolver, Unresolvable
 from checks.wire.imap.session import Opening, Server
 from checks.wire.tcp import ConnectFailed, connect
@@ -16,12 +17,14 @@ async def dial(server: Server, tls: TlsClient, credential: Credential) -> Openin
     """Obtain the login and connect by TCP; nothing is said to the server yet.
 
     Raises:
-        MailboxUnreadable: reason login (no secret or token), tls (no CAs) or connect.
+        MailboxUnreadable: reason login (no secret), token, tls (no CAs) or connect.
     """
     try:
         login = await credential.login("imap")
     except LocalFault as fault:
         raise MailboxUnreadable("login", str(fault)) from fault
+    except TokenRefused as refused:
+        raise unreadable_without(refused) from refused
     try:
         context = None if server.tls == "none" else await tls.context()
     except LocalFault as fault:

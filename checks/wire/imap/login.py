@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
+from checks.core.roles import Use, doubt
 from checks.errors import MailboxUnreadable
 from checks.ports import Login
 from checks.wire.imap.client import Client
@@ -28,7 +29,13 @@ def log_in(client: Client, dialogue: Dialogue, login: Login) -> None:
     encoded = [base64.b64encode(form).decode() for form in (response, login.secret.encode())]
     dialogue.secrets = (login.secret, *encoded)
     send = _sender(client, login, mechanism, response)
-    dialogue.exchange(f"log in as {login.username}", send, refused="login")
+    try:
+        dialogue.exchange(f"log in as {login.username}", send, refused="login")
+    except MailboxUnreadable as error:
+        lacking = doubt(login.roles, Use.IMAP) if error.reason == "login" else ""
+        if not lacking:
+            raise
+        raise MailboxUnreadable("login", f"{error.detail}; {lacking}") from None
     dialogue.exchange("learn what the server can do", client.capabilities)
 
 

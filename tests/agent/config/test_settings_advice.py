@@ -312,12 +312,7 @@ ADVISED = {
     ),
     "app registration": (
         [(TOKEN, "{kind: entra, tenant: contoso.example, client_id: 4b1c, certificate: {file: relay.pem}}")],
-        [
-            (
-                "5: warning: credentials.noreply: kind entra is accepted, but not acted on by this version:"
-                " nothing can log in with it"
-            )
-        ],
+        [],
     ),
     "client secret that runs out": (
         [
@@ -330,10 +325,6 @@ ADVISED = {
             )
         ],
         [
-            (
-                "5: warning: credentials.noreply: kind entra is accepted, but not acted on by this version:"
-                " nothing can log in with it"
-            ),
             (
                 "6: warning: credentials.noreply.client_secret_expires: the client secret expires on 2026-12-01:"
                 " make a new one, and change the date here"
@@ -351,10 +342,6 @@ ADVISED = {
             )
         ],
         [
-            (
-                "5: warning: credentials.noreply: kind entra is accepted, but not acted on by this version:"
-                " nothing can log in with it"
-            ),
             (
                 "6: warning: credentials.noreply.client_secret_expires: the client secret expired on 2026-11-22:"
                 " make a new one, and change the date here"
@@ -450,7 +437,6 @@ def test_the_documented_example_is_warned_of_what_it_is(workspace, edited, monke
         monkeypatch.setenv(name, "of-the-environment")
     said = workspace.warnings(edited(name="good/design.yaml"), now=NOW)
     assert [warning.split(": ")[2] for warning in said] == [
-        "credentials.app",
         "paths.submission.credential",
         "alerts",
         "report",

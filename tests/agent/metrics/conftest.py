@@ -10,13 +10,23 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.ledger import Snapshot
 from agent.metrics import Collector, Picture
-from agent.status import AgentView, Audited, CertificateView, CheckView, MailboxStatus, MailboxView, PathView
+from agent.status import (
+    AgentView,
+    Audited,
+    CertificateView,
+    CheckView,
+    CredentialView,
+    MailboxStatus,
+    MailboxView,
+    PathView,
+)
 from checks.core.model import Check, Expectations, Limits
-from checks.ports import Endpoint
+from checks.ports import CredentialFacts, Endpoint
 
 NOW_AT = 1_000_000.0
 WALL_OFFSET = 700_000_000.0
 NEXT_DUE = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
+TOKEN_REQUESTS = {"ok": 3, "refused": 0}
 NOT_AFTER = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -90,6 +100,10 @@ def make_view(*checks: Check, now_at: float = NOW_AT, wall_offset: float = WALL_
                 endpoint=Endpoint(host="imap.contoso.example", port=993, tls="implicit"),
                 status=MailboxStatus(up=True, look_interval=30.0, throttled=2),
             )
+        ],
+        credentials=[
+            CredentialView(name="app", facts=CredentialFacts(not_after=NOT_AFTER, token_requests=TOKEN_REQUESTS)),
+            CredentialView(name="outside", facts=CredentialFacts()),
         ],
         ledger_write_errors=1,
         reload_successful=True,

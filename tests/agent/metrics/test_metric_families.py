@@ -52,6 +52,8 @@ CONTRACT = {
     "mailbox_throttled_total": ("counter", ("mailbox",)),
     "mailbox_messages_ignored_total": ("counter", ("mailbox", "reason")),
     "certificate_not_after_timestamp_seconds": ("gauge", ("path", "role")),
+    "credential_not_after_timestamp_seconds": ("gauge", ("credential",)),
+    "token_requests_total": ("counter", ("credential", "result")),
     "config_last_reload_successful": ("gauge", ()),
     "config_last_reload_success_timestamp_seconds": ("gauge", ()),
     "build_info": ("info", ("version", "python")),

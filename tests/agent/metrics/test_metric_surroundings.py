@@ -36,6 +36,20 @@ def test_a_mailbox_that_cannot_be_read_is_down(
     assert shown.value("mailbox_look_interval_seconds", mailbox="inbox") == 60
 
 
+def test_a_credential_tells_when_it_ends_and_what_came_of_its_token_requests(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    one = view(check())
+    app, outside = one.credentials
+    shown = scrape(one, Snapshot())
+
+    ends = app.facts.not_after.timestamp()
+    assert shown.value("credential_not_after_timestamp_seconds", credential="app") == ends
+    assert shown.value("credential_not_after_timestamp_seconds", credential=outside.name) is None
+    assert shown.value("token_requests_total", credential="app", result="ok") == 3
+    assert shown.value("token_requests_total", credential="app", result="refused") == 0
+
+
 def test_settings_that_were_refused_show(
     scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
 ) -> None:
