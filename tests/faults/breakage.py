@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import dns.rcode
 import trustme
 from faults import imap_proxy, smtp_proxy
+from faults.misbehaviour import Act
 from faults.name_server import Records
 from faults.rig import GOOD_RECORDS, Rig, server_context
 from imapclient import IMAPClient
@@ -47,6 +48,16 @@ class Smtp(Breakage):
 
     async def begin(self, rig: Rig) -> None:
         rig.smtp.fault = self.fault
+
+
+@dataclass(frozen=True, slots=True)
+class Unplugged(Breakage):
+    """The SMTP server's port refuses connections, or does not answer."""
+
+    act: Act
+
+    async def begin(self, rig: Rig) -> None:
+        await rig.smtp.unplug(self.act)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from typing import Self
 
-from faults.misbehaviour import Ended
+from faults.misbehaviour import Act, Ended
 
 HOST = "127.0.0.1"
 _LONGEST_LINE = 1 << 20
@@ -21,6 +22,7 @@ class Proxy(ABC):
         self.upstream = upstream
         self.port = 0
         self.connections = 0
+        self._blocked: list[socket.socket] = []
         self._open: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
 
     @abstractmethod
@@ -36,13 +38,38 @@ class Proxy(ABC):
         return None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, HOST, 0, limit=_LONGEST_LINE)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self._listen()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        self._unblock()
         await self.cut()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._connected, HOST, self.port, limit=_LONGEST_LINE)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def unplug(self, act: Act) -> None:
+        """Let no connection come about any more: each is refused, or, with `Act.HANG`, not answered at all."""
+        self._server.close()
+        if act is Act.HANG:
+            # A full backlog: Linux then drops what would be one connection too many.
+            full = socket.create_server((HOST, self.port), backlog=0)
+            self._blocked = [full, *(socket.socket() for _ in range(3))]
+            for client in self._blocked[1:]:
+                client.setblocking(False)
+                client.connect_ex((HOST, self.port))
+
+    async def plug_in(self) -> None:
+        """Listen again, on the same port; nothing happens if it listens."""
+        if not self._server.is_serving():
+            self._unblock()
+            await self._listen()
+
+    def _unblock(self) -> None:
+        while self._blocked:
+            self._blocked.pop().close()
 
     async def cut(self) -> None:
         """End every conversation without a word."""

@@ -72,6 +72,7 @@ class Rig:
     async def heal(self) -> None:
         """Make all good again."""
         self.smtp.fault, self.smtp.change, self.smtp.context = None, bytes, server_context(self.authority)
+        await self.smtp.plug_in()
         self.names.records, self.names.rcode, self.names.silent = GOOD_RECORDS, None, False
         await self.imap.heal()
         await asyncio.to_thread(self.lab.heal)

@@ -27,6 +27,7 @@ class At(enum.StrEnum):
     RCPT = "rcpt"
     DATA = "data"
     DOT = "dot"
+    QUIT = "quit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,8 @@ REPLIES = {
 class SmtpProxy(Proxy):
     """Terminates TLS with *context* and speaks TLS of its own to the server, which *trust* verifies.
 
-    `fault` goes wrong in every conversation while it is set; `change` alters messages on their way.
+    `fault` goes wrong in every conversation while it is set, and `reached` is called each time; `change` alters
+    messages on their way.
     """
 
     def __init__(self, upstream: int, context: ssl.SSLContext, trust: ssl.SSLContext) -> None:
@@ -63,6 +65,7 @@ class SmtpProxy(Proxy):
         self.trust = trust
         self.fault: Fault | None = None
         self.change: Callable[[bytes], bytes] = bytes
+        self.reached: Callable[[], None] = lambda: None
 
     async def talk(self, client: Ends, server: Ends) -> None:
         """Carry one conversation."""
@@ -122,6 +125,7 @@ class _Talk:
         return b"".join(lines)
 
     async def _go_wrong(self, act: Act) -> None:
+        self.proxy.reached()
         if act in REPLIES:
             self.writer.write(REPLIES[act])
             if act is Act.CLOSING:
@@ -152,4 +156,5 @@ _STAGES = {
     "MAIL": At.MAIL,
     "RCPT": At.RCPT,
     "DATA": At.DATA,
+    "QUIT": At.QUIT,
 }

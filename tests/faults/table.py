@@ -29,6 +29,7 @@ PASS, WARN, FAIL, UNKNOWN = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.UN
 class Row:
     """One fault. `says` is a pattern that the reasons match.
 
+    `shows` is what the metrics say once it has its verdict, as "metric label=value", beside the verdict itself.
     `moves` is what the books show beside the canary itself, as "metric label=value"; with another owner than the
     check as "owner: metric label=value". `heals` is what comes on top once all is well again. `fast`: `make test`
     runs it.
@@ -40,6 +41,7 @@ class Row:
     verdict: Verdict
     check: str = "patient"
     says: str = ""
+    shows: Mapping[str, float] = field(default_factory=dict)
     moves: Mapping[str, int] = field(default_factory=dict)
     heals: Mapping[str, int] = field(default_factory=dict)
     fast: bool = False
@@ -50,6 +52,11 @@ class Row:
         if self.outcome in SEEN:
             moves["latencies"] = 1
         return _owned(self.check, moves)
+
+    def shown(self) -> Mapping[str, float]:
+        """List what the metrics say once the canary has its verdict."""
+        verdicts = {f"check_verdict check={self.check} verdict={one}": float(one is self.verdict) for one in Verdict}
+        return {**verdicts, f"canaries_in_flight check={self.check}": 0.0, **self.shows}
 
     def after_healing(self) -> Books:
         """List what is on top once all is well again."""
@@ -90,13 +97,13 @@ STAGE_LABEL = {At.EHLO_TLS: "ehlo", At.DOT: "data"}
 CODES = {Act.DEFER: ("451", "4.3.2"), Act.REFUSE: ("554", "5.7.1"), Act.CLOSING: ("421", "4.3.2")}
 FAST_SMTP = {
     "greeting-reset", "ehlo-garbage", "starttls-5xx", "handshake-hang", "auth-5xx", "auth-half_close", "mail-drip",
-    "rcpt-4xx", "data-421", "dot-5xx", "dot-reset", "dot-421", "dot-garbage-taken", "dot-hang-taken",
+    "rcpt-4xx", "data-421", "dot-5xx", "dot-reset", "dot-421", "dot-garbage-taken", "dot-hang-taken", "quit-reset",
 }  # fmt: skip
 
 
 def _smtp(at: At, act: Act, outcome: Outcome, *, taken: bool = False) -> Row:
     moves = {}
-    if act in CODES:
+    if act in CODES and at in ON_5XX:
         code, enhanced = CODES[act]
         moves[f"smtp_replies code={code} enhanced={enhanced} stage={STAGE_LABEL.get(at, at)}"] = 1
     verdict = {Outcome.INDETERMINATE: UNKNOWN, Outcome.DELIVERED: PASS}.get(outcome, FAIL)
@@ -113,6 +120,15 @@ def _smtp(at: At, act: Act, outcome: Outcome, *, taken: bool = False) -> Row:
 
 
 def smtp_rows() -> Iterator[Row]:
+    for act, says in ((Act.REFUSE, "no TCP connection: 127.0.0.1: "), (Act.HANG, "TCP connection did not come within")):
+        yield Row(
+            name=f"smtp-connect-{act}",
+            breaks=breakage.Unplugged(act),
+            outcome=Outcome.UNREACHABLE,
+            verdict=FAIL,
+            says=says,
+            fast=act is Act.REFUSE,
+        )
     for at, outcome in ON_SILENCE.items():
         for act in SILENCE:
             yield _smtp(at, act, outcome)
@@ -124,6 +140,10 @@ def smtp_rows() -> Iterator[Row]:
     for act in (*SILENCE, Act.CLOSING):
         yield _smtp(At.DOT, act, Outcome.INDETERMINATE)
         yield _smtp(At.DOT, act, Outcome.DELIVERED, taken=True)
+    for act in (Act.CLOSING, Act.REFUSE):
+        yield _smtp(At.HANDSHAKE, act, Outcome.TLS_FAILED)
+    for act in (*SILENCE, Act.CLOSING, Act.REFUSE):
+        yield _smtp(At.QUIT, act, Outcome.DELIVERED)
     for at in (At.GREETING, At.MAIL, At.DOT):
         slow = breakage.Smtp(smtp_proxy.Fault(at=at, slowly=True))
         yield Row(name=f"smtp-{at}-slow-but-true", breaks=slow, outcome=Outcome.DELIVERED, verdict=PASS)
@@ -205,6 +225,7 @@ def dns_rows() -> Iterator[Row]:
 ON_IMAP = (Act.REFUSE, Act.BYE, *SILENCE)
 FAST_IMAP = {"login-5xx", "idle-bye"}
 RECOVERED = {"canaries_recovered": 1}
+UP = {"mailbox_up mailbox=outside": 1.0, "mailbox_up mailbox=noreply": 1.0}
 
 
 def _unreadable(name: str, fault: imap_proxy.Fault, *, lose: bool = False, fast: bool = False) -> Row:
@@ -216,6 +237,7 @@ def _unreadable(name: str, fault: imap_proxy.Fault, *, lose: bool = False, fast:
         outcome=Outcome.UNOBSERVED,
         verdict=UNKNOWN,
         says="nobody could look",
+        shows=UP | {"mailbox_up mailbox=inbox": 0.0},
         heals={} if lose else RECOVERED,
         fast=fast,
     )

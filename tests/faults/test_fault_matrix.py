@@ -53,7 +53,9 @@ def test_a_fault_gives_its_outcome_and_moves_nothing_else(
 async def _is_as_the_row_says(rig: Rig, row: Row, record: Any) -> None:
     assert (record.outcome, record.verdict) == (row.outcome, row.verdict), record.reasons
     assert re.search(row.says, record.reasons), record.reasons
-    assert await rig.current(row.check) is row.verdict
+    for name, value in row.shown().items():
+        metric, *labels = name.split()
+        assert await rig.metric(metric, **dict(label.split("=") for label in labels)) == value, name
     if not rig.mailbox_up():
         assert record.outcome != Outcome.LOST
         assert await rig.current(row.check, later=MUCH_LATER) is Verdict.UNKNOWN

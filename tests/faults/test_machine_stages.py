@@ -2,98 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-import socketserver
+import ssl
 import threading
 import uuid
-from contextlib import closing, contextmanager
+from collections import Counter
+from contextlib import AsyncExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import yaml
+from faults.misbehaviour import Act
+from faults.rig import server_context
+from faults.smtp_proxy import At, Fault, SmtpProxy
 from support.process import AgentProcess, LedgerFile, Setup, arrived, hold_against, until
 
 pytestmark = pytest.mark.servers
 
 _LIMITS = {"every": "1h", "late_after": "2s", "lost_after": "4s"}
-
-
-class Stalling(socketserver.ThreadingTCPServer):
-    """An SMTP proxy in plain text that stops for ever at one stage, in the first conversation that comes there.
-
-    `at` is a command, or "greeting"; "dot" swallows the message, "reply" hands it over and keeps the answer.
-    """
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self, upstream: int, at: str) -> None:
-        self.upstream = upstream
-        self.at = at
-        self.held = threading.Event()
-        super().__init__(("127.0.0.1", 0), _Talk)
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-    def passes(self, stage: str) -> bool:
-        """Tell whether the conversation may go on after *stage*."""
-        if stage == self.at and not self.held.is_set():
-            self.held.set()
-            return False
-        return True
-
-
-class _Talk(socketserver.StreamRequestHandler):
-    server: Stalling  # type: ignore[mutable-override] # socketserver's own idiom
-
-    def handle(self) -> None:
-        with socket.create_connection(("127.0.0.1", self.server.upstream)) as upstream, upstream.makefile("rwb") as far:
-            if not self._answer(far, "greeting"):
-                return
-            for line in self.rfile:
-                verb = line[:4].decode().upper()
-                far.write(line)
-                far.flush()
-                if not self._answer(far, verb):
-                    return
-                if verb == "DATA" and not self._message(far):
-                    return
-
-    def _message(self, far) -> bool:
-        lines = []
-        while not lines or lines[-1] != b".\r\n":
-            lines.append(self.rfile.readline())
-        if not self.server.passes("dot"):
-            return self._hold()
-        far.writelines(lines)
-        far.flush()
-        return self._answer(far, "reply")
-
-    def _answer(self, far, stage: str) -> bool:
-        reply = [far.readline()]
-        while reply[-1][3:4] == b"-":
-            reply.append(far.readline())
-        if not self.server.passes(stage):
-            return self._hold()
-        self.wfile.writelines(reply)
-        return True
-
-    def _hold(self) -> bool:
-        while self.rfile.read(1):  # until the agent is gone
-            continue
-        return False
-
-
-@contextmanager
-def stalling(testbed, at):
-    with Stalling(testbed.ports.mx, at) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            proxy.shutdown()
-            thread.join()
 
 
 def an_address(kind="stage"):
@@ -114,31 +42,109 @@ def restart(settings, ledger, killed):
     return row["outcome"], row["verdict"]
 
 
-STAGES = {
-    "greeting": ("indeterminate", "unknown"),
-    "MAIL": ("indeterminate", "unknown"),
-    "RCPT": ("indeterminate", "unknown"),
-    "DATA": ("indeterminate", "unknown"),
-    "dot": ("indeterminate", "unknown"),
-    "reply": ("delivered", "pass"),
+HELD = {
+    **{
+        stage.value: (Fault(at=stage, act=Act.HANG), ("indeterminate", "unknown"))
+        for stage in At
+        if stage is not At.QUIT
+    },
+    "reply": (Fault(at=At.DOT, act=Act.HANG, taken=True), ("delivered", "pass")),
 }
 
 
-@pytest.mark.parametrize("at", STAGES)
-def test_a_canary_of_a_killed_agent_is_judged_by_what_became_of_it(testbed, tmp_path, at):
-    """Only the message that the server had got arrives; it is delivered although its acceptance is not on record."""
+class Held:
+    """Proxies in front of the submission port, one for each stage, in a thread of their own."""
+
+    def __init__(self, testbed, authority) -> None:
+        trust = ssl.create_default_context(cafile=str(testbed.certificates.ca))
+        self.proxies = {name: SmtpProxy(testbed.ports.submission, server_context(authority), trust) for name in HELD}
+        self._events = {name: threading.Event() for name in HELD}
+        for name, proxy in self.proxies.items():
+            proxy.fault, proxy.reached = HELD[name][0], self._events[name].set
+
+    def all_are(self) -> bool:
+        """Tell whether a conversation is held at each stage."""
+        return all(event.is_set() for event in self._events.values())
+
+    def let_go(self) -> None:
+        """Pass everything on from now on."""
+        for proxy in self.proxies.values():
+            proxy.fault = None
+
+    @contextmanager
+    def running(self):
+        """Listen."""
+        loop, stack = asyncio.new_event_loop(), AsyncExitStack()
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+
+        def do(work):
+            return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+
+        try:
+            for proxy in self.proxies.values():
+                do(stack.enter_async_context(proxy))
+            yield self
+        finally:
+            do(stack.aclose())
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    def write(self, testbed, folder, ca_file, address):
+        """Write settings with a path and a check for each proxy."""
+        file = Setup(address=address).write(testbed, folder)
+        known = yaml.safe_load(file.read_text())
+        path = {**known["paths"].pop("direct"), "kind": "submission", "credential": "reader", "tls": "required"}
+        for name, proxy in self.proxies.items():
+            known["paths"][name] = {**path, "port": proxy.port, "ca_file": str(ca_file)}
+        known["checks"] = {name: {"path": name, "mailbox": "inbox", **_LIMITS} for name in HELD}
+        file.write_text(yaml.safe_dump(known))
+        return file
+
+
+@dataclass(frozen=True)
+class Killed:
+    """What came of the canaries that were held when the agent was killed, by stage; and what was there in truth."""
+
+    rows: dict[str, Any]
+    truth: Counter[str]
+    ledger: LedgerFile
+
+
+@pytest.fixture(scope="module")
+def killed(testbed, authority, ca_file, tmp_path_factory):
+    """Kill an agent while it holds a canary at every stage, and let the next one conclude them."""
     address = an_address()
-    with stalling(testbed, at) as proxy:
-        settings = Setup(address=address, path={"port": proxy.port}, limits=_LIMITS).write(testbed, tmp_path)
+    with Held(testbed, authority).running() as held:
+        settings = held.write(testbed, tmp_path_factory.mktemp("stages"), ca_file, address)
         ledger = LedgerFile(settings)
         with AgentProcess(settings):
-            assert proxy.held.wait(20)
-        (killed,) = ledger.canaries()
-        assert (killed["state"], killed["attempt_kind"]) == ("started", None)
-        assert restart(settings, ledger, killed["id"]) == STAGES[at]
-    truth = arrived(testbed, address)
-    assert truth[killed["id"]] == (at == "reply")
-    assert hold_against(ledger, truth) == []
+            until("a canary is held at each stage", held.all_are)
+        cut_off = {row["name"]: row for row in ledger.canaries()}
+        assert {(row["state"], row["attempt_kind"]) for row in cut_off.values()} == {("started", None)}
+        held.let_go()
+        with AgentProcess(settings) as agent:
+            until("all have a verdict", lambda: ledger.count("outcome IS NOT NULL") == 2 * len(HELD))
+            assert agent.total("relaycanary_canaries_started_total") == 2 * len(HELD)
+            assert agent.total("relaycanary_canaries_total") == 2 * len(HELD)
+            assert agent.total("relaycanary_canaries_in_flight") == 0
+            assert agent.verdicts() == {"pass"}, "the newest canary decides"
+            assert agent.stop() == 0
+        rows = {name: ledger.canaries(f"id = '{row['id']}'")[0] for name, row in cut_off.items()}
+        yield Killed(rows, arrived(testbed, address), ledger)
+
+
+@pytest.mark.parametrize("at", HELD)
+def test_a_canary_of_a_killed_agent_is_judged_by_what_became_of_it(killed, at):
+    """Only the message that the server had got arrives; it is delivered although its acceptance is not on record."""
+    row = killed.rows[at]
+    assert (row["outcome"], row["verdict"]) == HELD[at][1]
+    assert killed.truth[row["id"]] == (at == "reply")
+
+
+def test_after_a_kill_at_every_stage_the_books_are_right(killed):
+    assert hold_against(killed.ledger, killed.truth) == []
 
 
 def test_a_canary_that_was_planned_but_never_left_is_in_doubt_after_a_kill(testbed, tmp_path):
