@@ -107,6 +107,12 @@ DIRECT = {
     "direct-deferred-is-no-refusal": _refused(
         "direct_send", Outcome.DEFERRED, "451 4.7.500 <", to="defer-ways@corp.test", refused=".*"
     ),
+    "direct-filtered-after-data": _refused(
+        "direct_send", Outcome.REJECTED, "550 5.7.1 <filtered-ways@", to="filtered-ways@corp.test"
+    ),
+    "direct-no-room-after-data": _refused(
+        "direct_send", Outcome.DEFERRED, "452 4.3.1 <full-ways@", to="full-ways@corp.test"
+    ),
     "direct-to-a-closed-port": Way(kind="direct_send", port="", outcome=Outcome.UNREACHABLE, says="refused"),
 }
 SUBMISSION = {
@@ -134,10 +140,36 @@ SUBMISSION = {
         )
         for fault in ("expired", "revoked", "foreign", "invented")
     },
+    "submission-as-somebody-else": _refused(
+        "submission",
+        Outcome.REJECTED,
+        "553 5.7.1 <owned-ways@corp.test>",
+        port="submission",
+        login="password",
+        settings={"sender": "owned-ways@corp.test"},
+    ),
     "submission-without-login": _refused("smtp", Outcome.REJECTED, "554 5.7.1 <", port="submission"),
     "submission-without-tls": _refused(
         "smtp", Outcome.REJECTED, "530 5.7.0 Must issue a STARTTLS", port="submission", settings={"tls": "none"}
     ),
+}
+STRICT = {
+    "strict-greeting": _refused(
+        "relay", Outcome.REJECTED, "554 5.7.1 <", port="mx_strict", settings={"source_address": "127.0.0.3"}
+    ),
+    "strict-greeting-busy": _refused(
+        "relay", Outcome.DEFERRED, "421 4.7.0 <", port="mx_strict", settings={"source_address": "127.0.0.4"}
+    ),
+    "strict-helo": _refused(
+        "relay", Outcome.REJECTED, "504 5.5.2 <printer>", port="mx_strict", settings={"helo": "printer"}
+    ),
+    "strict-sender": _refused(
+        "relay", Outcome.REJECTED, "550 5.1.8 <", port="mx_strict", settings={"sender": "blocked@corp.test"}
+    ),
+    "strict-sender-for-now": _refused(
+        "relay", Outcome.DEFERRED, "450 4.1.8 <", port="mx_strict", settings={"sender": "greyed@corp.test"}
+    ),
+    "strict-too-large": _refused("relay", Outcome.REJECTED, "552 5.3.4 ", port="mx_strict"),
 }
 IMPLICIT = {
     "smtps-password": _delivered(
@@ -183,4 +215,4 @@ CERTIFICATES = {
     ),
     "plain-text-asks-for-no-certificate": _delivered("direct_send", "mx_expired", settings={"tls": "none"}),
 }
-WAYS: Mapping[str, Way] = RELAY | DIRECT | SUBMISSION | IMPLICIT | CERTIFICATES
+WAYS: Mapping[str, Way] = RELAY | DIRECT | SUBMISSION | STRICT | IMPLICIT | CERTIFICATES

@@ -21,6 +21,10 @@ _FILES = {
     "aliases": "postfix/aliases",
     "transport": "postfix/transport",
     "refusals": "postfix/refusals",
+    "refusals_at_end": "postfix/refusals_at_end",
+    "owners": "postfix/owners",
+    "callers": "postfix/callers",
+    "strangers": "postfix/strangers",
     "dovecot.conf": "dovecot/dovecot.conf",
     "oauth2.conf.ext": "dovecot/oauth2.conf.ext",
 }

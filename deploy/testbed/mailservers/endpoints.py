@@ -34,6 +34,7 @@ class Ports:
     tokens: int
     next_hop: int
     submission_login: int
+    mx_strict: int
 
     @classmethod
     def block(cls, base: int) -> Self:
@@ -75,6 +76,7 @@ DESCRIPTIONS = {
     "tokens": "HTTP: issues, expires, revokes and introspects tokens",
     "next_hop": "the server behind Postfix that bounces, delays and duplicates",
     "submission_login": "SMTP, STARTTLS and AUTH required: LOGIN XOAUTH2, as Exchange Online offers",
+    "mx_strict": "SMTP, STARTTLS: refuses early, and every message of more than 500 bytes",
 }
 
 
