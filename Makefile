@@ -1,6 +1,6 @@
 # Everything a fresh machine needs is installed into .venv from the hash-locked lists in deploy/requirements.
 .DEFAULT_GOAL := help
-.PHONY: help run test faults soak check lock clean
+.PHONY: help run test faults soak fuzz check lock clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -30,6 +30,15 @@ soak: $(VENV)/.test  ## 24 simulated hours and one real hour: memory, descriptor
 	@deploy/testbed/install
 	@PYTHONPATH=tests:deploy/testbed $(BIN)/python -m soak --hours 24 --real-minutes 60
 
+fuzz:  ## Coverage-guided fuzzing of what reads mail, 10 minutes a parser; installs atheris (Python 3.11 to 3.13) in .fuzz
+	@[ -x .fuzz/venv/bin/python ] || python3 -m venv .fuzz/venv
+	@.fuzz/venv/bin/python -c 'import atheris' 2>/dev/null || .fuzz/venv/bin/python -m pip install --quiet atheris
+	@for parser in bounce headers; do \
+		mkdir -p .fuzz/$$parser; \
+		.fuzz/venv/bin/python tests/fuzz/fuzz_mail.py $$parser -max_total_time=600 -print_final_stats=1 \
+			-artifact_prefix=.fuzz/$$parser- .fuzz/$$parser $(wildcard ../shared/corpora/bounces/*/emails) || exit 1; \
+	done
+
 check: $(VENV)/.test  ## Lint, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
@@ -40,7 +49,7 @@ lock: $(VENV)/.test  ## Write the locked lists anew from pyproject.toml
 	@deploy/requirements/lock
 
 clean:  ## Remove what was installed and what the lab keeps
-	rm -rf $(VENV) .lab .testbed dist
+	rm -rf $(VENV) .lab .testbed .fuzz dist
 
 $(VENV)/.run: $(LOCKS)/run.lock pyproject.toml
 	@$(INSTALL) $(VENV) $(LOCKS)/run.lock $@

@@ -146,11 +146,12 @@ class Interpreter:
         if canary is None:
             return
         recipient = notice.recipients[0] if notice.recipients else None
+        kind = notice.suspected or notice.kind
         bounce = Bounce(
             canary=canary,
             seen_at=seen_at,
-            final=notice.final,
-            action=recipient.action if recipient else notice.kind.value,
+            final=kind is notices.Kind.BOUNCE,
+            action=recipient.action if recipient else kind.value,
             status=recipient.status if recipient else None,
             diagnostic=((recipient.diagnostic if recipient else None) or notice.subject)[:_LONGEST_DIAGNOSTIC],
         )
@@ -166,12 +167,12 @@ class Interpreter:
 
     async def _bounced(self, notice: notices.Notification) -> str | None:
         """Name the canary that a notice is about, proven by the signature; None for other people's bounces."""
-        if notice.kind not in {notices.Kind.BOUNCE, notices.Kind.DELAYED}:
+        claims = recognise.claims(notice.returned())
+        if notice.kind in {notices.Kind.BOUNCE, notices.Kind.DELAYED}:
+            fields = (("In-Reply-To", notice.in_reply_to or ""), ("Subject", notice.subject))
+            claims += recognise.mentions(Headers((*fields, *(("References", one) for one in notice.references))))
+        elif notice.suspected is None:
             return None
-        returned = recognise.claims(notice.returned())
-        fields = (("In-Reply-To", notice.in_reply_to or ""), ("Subject", notice.subject))
-        own = Headers((*fields, *(("References", one) for one in notice.references)))
-        claims = [*returned, *recognise.mentions(own)]
         known = await self._known(claims)
         proven = recognise.prove(claims, self._recipients(known), self.secrets)
         return proven.id if isinstance(proven, Genuine) and proven.id in known else None

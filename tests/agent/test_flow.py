@@ -308,6 +308,24 @@ def test_a_real_bounce_ends_the_canary_with_its_diagnostic(tmp_path):
     tell(tmp_path, story)
 
 
+def test_a_notice_in_words_is_a_bounce_of_the_canary_that_it_returns(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        (message,) = world.path.sent
+        head = message.partition(b"\r\n\r\n")[0]
+        world.tenant.deliver(
+            b"From: postmaster@mx.contoso.example\r\nReturn-Path: <>\r\nSubject: email bounce notification\r\n\r\n"
+            b"Your message was rejected because it was not possible to save it.\r\n\r\nbounced E-Mail:\r\n\r\n"
+            + head
+            + b"\r\n"
+        )
+        await world.clock.sleep(60)
+        assert await world.outcome(canary) == "bounced"
+
+    tell(tmp_path, story)
+
+
 def test_a_stripped_header_does_not_hide_a_canary(tmp_path):
     async def story(world):
         strip = [b"X-Relaycanary: ", b"Message-ID: "]

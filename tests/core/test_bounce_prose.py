@@ -197,3 +197,36 @@ def test_amazons_notice_is_json():
             ("user@fabrikam.example", "5.1.1", 550)
         ]
         assert found.returned().first("X-Relaycanary") == "v1.token"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("554 <user@fabrikam.example>... 550 Host unknown (Authoritative answer from name server)", 550),
+        ("554 <user@fabrikam.example>... Remote protocol error", 554),
+    ],
+)
+def test_the_answer_that_a_server_passes_on_counts_more_than_its_own_code(line, code):
+    found = classify(notice(f"   ----- Transcript of session follows -----\n{line}\n\n{RETURNED}"))
+    assert [(one.address, one.code) for one in found.recipients] == [("user@fabrikam.example", code)]
+
+
+def test_a_report_pasted_into_the_text_is_completed_from_the_words_before_it():
+    text = (
+        "<user@fabrikam.example>\n\n   ----- Transcript of session follows -----\n"
+        "554 <user@fabrikam.example>... Service unavailable\n\nReporting-MTA: dns; mx.example\n\n"
+        "Final-Recipient: RFC822; user@fabrikam.example\nAction: failed\nStatus: 5.5.0\n"
+    )
+    found = classify(notice(text))
+    assert [(one.status, one.code) for one in found.recipients] == [("5.5.0", 554)]
+
+
+def test_a_mail_systems_words_that_name_nobody_are_only_suspected_to_be_a_bounce():
+    found = classify(notice(f"Your message was rejected, since it could not be saved.\n\n{RETURNED}"))
+    assert (found.kind, found.suspected, found.recipients) == (Kind.OTHER, Kind.BOUNCE, ())
+    assert found.returned().first("X-Relaycanary") == "v1.token"
+
+
+def test_a_person_who_forwards_a_bounce_is_not_suspected():
+    found = classify(notice(f"It was rejected.\n\n{RETURNED}", sender="user@fabrikam.example", subject="Fwd: failure"))
+    assert (found.kind, found.suspected) == (Kind.OTHER, None)

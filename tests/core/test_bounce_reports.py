@@ -208,3 +208,34 @@ def test_line_ends_make_no_difference(message):
 
 def test_a_report_is_suspected_from_its_headers_alone():
     assert may_be_bounce(split_message(EXCHANGE)[0])
+
+
+def test_an_unreadable_report_is_about_the_only_recipient_of_the_returned_message():
+    message = (
+        b"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example\r\nTo: canary@contoso.example\r\nSubject: Undelivered\r\n"
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
+        b"--b\r\n\r\n--- Delivery report unavailable ---\r\n"
+        b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        b"From: canary@contoso.example\r\nTo: %s\r\nSubject: x\r\n\r\nx\r\n--b--\r\n"
+    )
+    found = classify(message % b"user@fabrikam.example")
+    assert (found.kind, [one.address for one in found.recipients]) == (Kind.BOUNCE, ["user@fabrikam.example"])
+    several = classify(message % b"user@fabrikam.example, other@fabrikam.example")
+    assert (several.kind, several.recipients) == (Kind.BOUNCE, ())
+
+
+@pytest.mark.parametrize("word", ["\\u0000ailed", "\x1b[31mfailed", "f" * 500])
+def test_an_action_is_one_short_word_whoever_writes_it(word):
+    notice = f'{{"notificationType":"Bounce","x":[{{"emailAddress":"u@b.example","action":"{word}"}}]}}'
+    report = f"Reporting-MTA: dns; a\r\n\r\nFinal-Recipient: rfc822; u@b.example\r\nAction: {word}\r\n"
+    for message in (
+        f"From: no-reply@sns.amazonaws.com\r\n\r\n{notice}",
+        (
+            "From: MAILER-DAEMON@mx.example\r\nContent-Type: multipart/report; boundary=b\r\n\r\n"
+            f"--b\r\nContent-Type: message/delivery-status\r\n\r\n{report}\r\n--b--\r\n"
+        ),
+    ):
+        (recipient,) = classify(message.encode()).recipients
+        assert recipient.action.isalpha()
+        assert len(recipient.action) <= 20

@@ -80,7 +80,7 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "reply": {"code": said.code, "enhanced": said.enhanced, "text": said.text} if said else None,
         "recipients": [
             {"address": one.address, "action": one.action, "status": one.status, "code": one.code}
-            for one in (bounce.recipients if bounce else ())
+            for one in (notification.recipients if notification else ())
         ],
         "final": bounce.final if bounce else None,
         "meaning": found.meaning if found else None,

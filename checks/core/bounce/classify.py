@@ -53,6 +53,7 @@ def classify(message: bytes) -> Notification:
         finding = _relayed(parts) or finding
     return Notification(
         kind=finding.kind,
+        suspected=_suspected(headers, parts) if finding.kind is Kind.OTHER and not finding.recipients else None,
         recipients=finding.recipients,
         reporting_mta=finding.reporting_mta,
         returned_headers=finding.returned_headers,
@@ -98,6 +99,14 @@ def _relayed(parts: Sequence[Part]) -> _Finding | None:
             finding = _find(headers, tuple(leaves(inner))) if signs.from_daemon(headers) else None
             return finding if finding and finding.kind in (Kind.BOUNCE, Kind.DELAYED) else None
     return None
+
+
+def _suspected(headers: Headers, parts: Sequence[Part]) -> Kind | None:
+    """What a mail system's words amount to that name no recipient in a way known here."""
+    text = "\n".join(notice_lines(parts))
+    if not signs.from_daemon(headers) or not (signs.failure_subject(headers) or signs.speaks_of_failure(text)):
+        return None
+    return Kind.DELAYED if is_delay(text) else Kind.BOUNCE
 
 
 def _status_report(parts: Sequence[Part]) -> tuple[str | None, tuple[Recipient, ...]]:
@@ -159,13 +168,22 @@ def _read_prose(headers: Headers, parts: Sequence[Part], returned: Headers) -> t
         lines = notice_lines(parts)
         if not (signs.failure_subject(headers) or signs.speaks_of_failure("\n".join(lines))):
             return (Kind.AUTO_REPLY if signs.auto_replied(headers) else Kind.OTHER), ()
-        recipients = _pasted_report(lines) or _notice_recipients(headers, lines, returned)
+        pasted = _pasted_report(lines)
+        recipients = _completed(pasted, headers, parts, returned) or _notice_recipients(headers, lines, returned)
         if recipients:
             return _kind_of_report(recipients), recipients
         if signs.is_report(headers, "delivery-status"):
-            # The report is unreadable, but it says what it is; the returned message tells whose it was.
-            return (Kind.DELAYED if is_delay("\n".join(lines)) else Kind.BOUNCE), ()
+            return _unreadable(lines, returned)
     return (Kind.AUTO_REPLY if signs.auto_replied(headers) else Kind.OTHER), ()
+
+
+def _unreadable(lines: Sequence[str], returned: Headers) -> tuple[Kind, tuple[Recipient, ...]]:
+    """A report that cannot be read says what it is all the same, and the returned message tells whose it was."""
+    delayed = is_delay("\n".join(lines))
+    returned_to = _addresses(returned, "To")
+    action = "delayed" if delayed else "failed"
+    recipients = tuple(Recipient(clean_text(address, 255), action) for address in returned_to if len(returned_to) == 1)
+    return (Kind.DELAYED if delayed else Kind.BOUNCE), recipients
 
 
 def _notice_recipients(headers: Headers, lines: Sequence[str], returned: Headers) -> tuple[Recipient, ...]:

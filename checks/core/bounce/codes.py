@@ -17,6 +17,8 @@ _LONE_REPLY = re.compile(
     rf"(?<![\w./@=-])(?<!\w:)({_REPLY})(?=[ -]|[,;:.]?(?:\s|\Z))(?![ -]?(?:bytes|seconds|hours|kb)\b)",
     re.ASCII | re.IGNORECASE,
 )
+# Sendmail of old puts its own code in front and the other server's behind: `554 <a@b.example>... 550 Host unknown`.
+_ANSWERED = re.compile(rf"(?m)^{_REPLY} [^\n]{{1,300}}?\.\.\. ({_REPLY}) ", re.ASCII)
 _VAGUE = re.compile(r"[45]\.(?:0\.0|4\.7)")
 
 
@@ -33,7 +35,7 @@ def find_codes(text: str) -> tuple[str | None, int | None]:
     status = next((code for code in codes if not is_vague(code)), codes[0] if codes else None)
     if pairs:
         return status, pairs[0][1]
-    lone = [int(match[1]) for match in _LONE_REPLY.finditer(text)]
+    lone = [int(match[1]) for pattern in (_ANSWERED, _LONE_REPLY) for match in pattern.finditer(text)]
     # Of several numbers the one of the status code's own class is its reply.
     same_class = [code for code in lone if status and str(code)[0] == status[0]]
     return status, next(iter(same_class or lone), None)

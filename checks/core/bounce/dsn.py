@@ -16,6 +16,7 @@ _BLANK_LINES = re.compile(rb"\n(?:[ \t]*\n)+")
 _TYPED = re.compile(r"\s*([\w-]{1,40})\s*;\s*(.*)", re.DOTALL)
 _ADDRESS = re.compile(r"[^\s<>\"(),;:]{1,128}@[^\s<>\"(),;:@]{1,253}")
 _QUOTED_ADDRESS = re.compile(r'"[^"]{1,128}"@[^\s<>"(),;:@]{1,253}')
+_WORD = re.compile(r"[a-z]{1,20}")
 _SUCCESS = re.compile(r"(2\d\d)[ -]", re.ASCII)
 _ABOUT_RECIPIENT = ("Final-Recipient", "Original-Recipient", "Action", "Status", "Diagnostic-Code")
 
@@ -91,12 +92,15 @@ def _best_status(summary: str | None, quoted: str | None) -> str | None:
     return quoted
 
 
+def read_action(value: str) -> str | None:
+    """The first word of an action (RFC 3464 section 2.3.3), in lower case."""
+    word = _WORD.search(value.lower())
+    return word[0] if word else None
+
+
 def _action(value: str | None, status: str | None) -> str:
-    """The action's first word; where it is missing the status class stands in (RFC 3464 section 2.3.3)."""
-    word = re.search(r"[a-z]{1,40}", (value or "").lower())
-    if word:
-        return word[0]
-    return {"2": "delivered", "4": "delayed"}.get((status or "5")[:1], "failed")
+    """The action's first word; where it is missing the status class stands in."""
+    return read_action(value or "") or {"2": "delivered", "4": "delayed"}.get((status or "5")[:1], "failed")
 
 
 def _untyped(value: str | None) -> str:

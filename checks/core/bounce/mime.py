@@ -19,6 +19,7 @@ MAX_PARTS = 40
 MAX_TEXT = 131_072
 """Bytes of a part that are read as text: Exchange Online's HTML notices, the longest known, have half of that."""
 _MAX_VISIBLE = 32_768
+_MAX_TAGS = 10_000
 
 _TYPE = re.compile(r"\s*([\w!#$&^.+-]{1,80}/[\w!#$&^.+-]{1,80})", re.ASCII)
 _PARAMETER = r"""(?i)(?:;|\s)\s*{name}\s*=\s*(?:"((?:[^"\\]|\\.){{0,200}})"|([^\s;"]{{1,200}}))"""
@@ -99,7 +100,7 @@ def visible_text(markup: str) -> str:
     """The text of an HTML document, a line for every block, without style sheets, scripts and tags."""
     shown: list[str] = []
     hidden_in = ""
-    for piece in _TAG.split(markup):
+    for piece in _TAG.split(markup, _MAX_TAGS)[: 2 * _MAX_TAGS]:
         match = _TAG_NAME.match(piece) if piece.startswith("<") else None
         name = match[1].lower() if match else ""
         if hidden_in:

@@ -47,6 +47,8 @@ class Notification:
 
     `returned_headers` are the raw header bytes of the message that came back, empty where none did: only a valid
     signature in there proves the reference; `in_reply_to`, `references` and `subject` are the notice's own claims.
+    `suspected` is what a mail system's message of kind `other` amounts to if what it returns is a message that was
+    sent: it speaks of failure, but names nobody in a way known here.
     """
 
     kind: Kind
@@ -56,6 +58,7 @@ class Notification:
     in_reply_to: str | None = None
     references: tuple[str, ...] = ()
     subject: str = ""
+    suspected: Kind | None = None
 
     @property
     def final(self) -> bool:

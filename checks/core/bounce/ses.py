@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from checks.core.bounce.codes import find_codes, first_status
-from checks.core.bounce.dsn import MAX_RECIPIENTS, bare_address
+from checks.core.bounce.dsn import MAX_RECIPIENTS, bare_address, read_action
 from checks.core.bounce.model import Recipient
 from checks.core.reply import clean_text
 
@@ -42,7 +42,7 @@ def _recipients(text: str) -> Iterator[Recipient]:
             quoted, code = find_codes(diagnostic)
             yield Recipient(
                 address=clean_text(address, 255),
-                action=_member(match[1], "action").lower() or ("delayed" if delayed else "failed"),
+                action=read_action(_member(match[1], "action")) or ("delayed" if delayed else "failed"),
                 status=quoted or first_status(_member(match[1], "status")),
                 code=code,
                 diagnostic=clean_text(diagnostic) or None,

@@ -6,15 +6,17 @@ recipient's domain in front of a result, `action=` beside the properties. Anybod
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 from checks.core.headers.fields import Headers
 from checks.core.headers.tokens import Token, TokenKind, tokenize
 
 MAX_RESULTS = 50
 _MAX_LENGTH = 8192
+_MAX_TOTAL = 16_384
+_MAX_TOKENS = 1000
 _MAX_VALUE = 255
 _METHOD = re.compile(r"([A-Za-z][\w.-]{0,60})(?:/(\d{1,4}))?\Z", re.ASCII)
 _RESULT = re.compile(r"[A-Za-z][\w-]{0,40}", re.ASCII)
@@ -87,12 +89,12 @@ def authentication(headers: Headers, authserv_ids: Collection[str] | None = None
     Without `authserv_ids` only the topmost header counts, since every server adds above what it was given. Where the
     receiver stamps none, that header is the sender's: name the identifiers where forgery matters.
     """
-    stamped = [parse_authentication_results(value) for value in headers.all("Authentication-Results")]
+    values = headers.all("Authentication-Results")
     if authserv_ids is None:
-        stamped = stamped[:1]
+        stamped = _parsed(values[:1])
     else:
         accepted = {name.lower() for name in authserv_ids}
-        stamped = [one for one in stamped if (one.authserv_id or "").lower() in accepted]
+        stamped = [one for one in _parsed(values) if (one.authserv_id or "").lower() in accepted]
     return Authentication(
         authserv_id=stamped[0].authserv_id if stamped else None,
         spf=_only(stamped, "spf"),
@@ -107,7 +109,7 @@ def arc_authentication_results(headers: Headers) -> tuple[AuthenticationResults,
 
     The ARC chain's seals are not verified here; Exchange Online's own view of them is the `arc` method.
     """
-    parsed = [parse_authentication_results(value) for value in headers.all("ARC-Authentication-Results")]
+    parsed = _parsed(headers.all("ARC-Authentication-Results"))
     return tuple(sorted(parsed, key=lambda one: -(one.instance or 0)))
 
 
@@ -134,9 +136,23 @@ def parse_authentication_results(value: str) -> AuthenticationResults:
     return AuthenticationResults(authserv_id, instance, tuple(results))
 
 
+def _parsed(values: Sequence[str]) -> list[AuthenticationResults]:
+    """These headers, topmost first, as far as they are read: a sender may have put in thousands."""
+    parsed: list[AuthenticationResults] = []
+    room = _MAX_TOTAL
+    for value in values:
+        if room <= 0:
+            break
+        parsed.append(parse_authentication_results(value))
+        room -= min(len(value), _MAX_LENGTH)
+    return parsed
+
+
 def _segments(value: str) -> Iterator[list[Token]]:
     """The tokens between semicolons."""
-    for separator, tokens in groupby(tokenize(value), key=lambda token: token.kind is TokenKind.SEMICOLON):
+    for separator, tokens in groupby(
+        islice(tokenize(value), _MAX_TOKENS), key=lambda token: token.kind is TokenKind.SEMICOLON
+    ):
         if not separator:
             yield list(tokens)
 

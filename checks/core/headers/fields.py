@@ -12,6 +12,7 @@ MAX_HEADER_BYTES = 262_144
 """Bytes of a header section that are looked at; Exchange Online itself refuses more than 256 kB of headers."""
 MAX_FIELDS = 1000
 MAX_VALUE = 16_384
+_MAX_LINES = 10_000
 
 _END_OF_HEADERS = re.compile(rb"\r?\n[ \t]*\r?\n|\r\r")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -64,7 +65,7 @@ def parse_headers(block: bytes) -> Headers:
     """
     section, _ = split_message(block.lstrip(b"\r\n"))
     raw: list[tuple[bytes, list[bytes]]] = []
-    for line in _LINE_END.split(section):
+    for line in _LINE_END.split(section, _MAX_LINES)[:_MAX_LINES]:
         if line[:1] in (b" ", b"\t"):
             if raw:
                 raw[-1][1].append(line.strip(b" \t"))

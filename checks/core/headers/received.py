@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from checks.core.headers.dates import find_date
 from checks.core.headers.fields import Headers
@@ -19,8 +20,11 @@ from checks.core.headers.tokens import Token, TokenKind, tokenize
 MAX_HOPS = 100
 """Lines that are read of one chain; RFC 5321 section 6.3 lets servers take more for a loop."""
 _MAX_LINE = 4096
+_MAX_CHAIN = 32_768
 _MAX_VALUE = 255
 _DATE_TAIL = 120
+_MAX_TOKENS = 500
+_MAX_PIECES = 20
 
 _CLAUSES = frozenset({"from", "by", "via", "with", "id", "for"})
 _ADDRESS = re.compile(
@@ -63,9 +67,15 @@ class Hop:
 def received_chain(headers: Headers) -> tuple[Hop, ...]:
     """The hops of a message, oldest first, each with its delay since the hop before it.
 
-    Of an endless chain the newest `MAX_HOPS` are kept: those that the receiving side wrote.
+    Of an endless chain the newest are kept, those that the receiving side wrote: up to `MAX_HOPS`, and 32 kB of text.
     """
-    lines = headers.all("Received")[:MAX_HOPS]
+    lines: list[str] = []
+    room = _MAX_CHAIN
+    for line in headers.all("Received")[:MAX_HOPS]:
+        if room <= 0:
+            break
+        lines.append(line)
+        room -= min(len(line), _MAX_LINE)
     return with_delays(parse_received(line) for line in reversed(lines))
 
 
@@ -83,16 +93,18 @@ def with_delays(hops: Iterable[Hop]) -> tuple[Hop, ...]:
 def parse_received(line: str) -> Hop:
     """One Received line, given as the field's value, folded or not."""
     line = " ".join(line[:_MAX_LINE].split())
-    date, tokens = _split_date(line, list(tokenize(line)))
+    date, tokens = _split_date(line, list(islice(tokenize(line), _MAX_TOKENS)))
     clauses = _clauses(tokens)
-    comments = [token.text for token in tokens if token.kind is TokenKind.COMMENT]
+    comments = [token.text for token in tokens if token.kind is TokenKind.COMMENT][:_MAX_PIECES]
     source, by = clauses.get("from", _Clause()), clauses.get("by", _Clause())
     # Some hosts put the whole clause in a comment: `(from user@localhost) by …`.
     seen_client = source.comments if "from" in clauses else comments[:1]
     return Hop(
         from_=source.host,
         from_info=_first(source.comments),
-        from_ip=_client_ip([*seen_client, *source.tail, *source.words]),
+        from_ip=_client_ip(
+            piece for pieces in (seen_client, source.tail, source.words) for piece in pieces[:_MAX_PIECES]
+        ),
         by=by.host,
         by_info=_first(by.comments),
         via=clauses.get("via", _Clause()).phrase,

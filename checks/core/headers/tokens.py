@@ -7,7 +7,7 @@ to the end, and everything else is a word. One pass, so that the cost is linear 
 import enum
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # A word may hold a bracketed group with spaces: `[XMail 1.20 ESMTP Server]`, `[IPv6:2001:db8::1]`.
 _TOKEN = re.compile(
@@ -30,8 +30,7 @@ class TokenKind(enum.Enum):
     SEMICOLON = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token and its offsets: a quoted string without its quotes, a comment without its outer parentheses."""
 
     kind: TokenKind
