@@ -13,8 +13,11 @@ _PAIR = re.compile(
     rf"(?<![\d.\w-])({_REPLY})[ -][ #(']{{0,2}}([45]\.[0-9]{{1,3}}\.[0-9]{{1,3}})(?![\w]|\.[0-9])", re.ASCII
 )
 _FAILURE = re.compile(r"(?<![\w.])([45]\.[0-9]{1,3}\.[0-9]{1,3})(?![\w]|\.[0-9])", re.ASCII)
+# Those that mail servers are known to answer with. Other numbers between 400 and 600 are counts, ports, or other
+# protocols' codes, which a server may repeat too (`426 connection timed out`).
+_KNOWN_REPLY = r"(?:42[0-2]|43[0-2]|44[0-9]|45[0-9]|471|50[0-5]|51[0-6]|52[0-5]|53[0-8]|541|55[0-9]|56[0-9]|57[0-9])"
 _LONE_REPLY = re.compile(
-    rf"(?<![\w./@=-])(?<!\w:)({_REPLY})(?=[ -]|[,;:.]?(?:\s|\Z))(?![ -]?(?:bytes|seconds|hours|kb)\b)",
+    rf"(?<![\w./@=-])(?<!\w:)({_KNOWN_REPLY})(?=[ -]|[,;:.]?(?:\s|\Z))(?![ -]?(?:bytes|seconds|hours|kb)\b)",
     re.ASCII | re.IGNORECASE,
 )
 # Sendmail of old puts its own code in front and the other server's behind: `554 <a@b.example>... 550 Host unknown`.

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from score_bounces import score_bounces
+from score_explain import score_explain
 from score_headers import score_headers
 from table import Row
 
@@ -21,7 +22,11 @@ def main() -> int:
     if not options.folder.is_dir():
         sys.stdout.write(f"no corpora at {options.folder}\n")
         return 2
-    rows = [*score_headers(options.folder / "headers"), *score_bounces(options.folder / "bounces")]
+    rows = [
+        *score_headers(options.folder / "headers"),
+        *score_bounces(options.folder / "bounces"),
+        *score_explain(options.folder),
+    ]
     if options.json:
         sys.stdout.write(json.dumps([vars(row) | {"percent": row.percent} for row in rows]))
     else:
