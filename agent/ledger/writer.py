@@ -53,7 +53,11 @@ class _Request:
 
 
 class Writer:
-    """Runs pieces of work in order, many to a transaction (group commit), each in a savepoint of its own."""
+    """Runs pieces of work in order, many to a transaction (group commit), each in a savepoint of its own.
+
+    A piece of work that fails takes nothing from its neighbours, unless the database gave up the whole transaction:
+    then all of them failed, and each is told so.
+    """
 
     def __init__(self, engine: Engine, bounds: Sequence[float]) -> None:
         self._engine = engine
@@ -121,9 +125,30 @@ class Writer:
             with connection.begin_nested():
                 result = work(transaction)
         except SQLAlchemyError as error:
+            if _given_up(connection):
+                raise _first(error) from None
             self.errors += 1
             return None, LedgerError.of(error)
         except Exception as error:  # noqa: BLE001 - a defect in one piece of work is its caller's, not its neighbours'
             return None, error
         changes.merge(transaction.changes)
         return result, None
+
+
+def _given_up(connection: Connection) -> bool:
+    """Tell whether the transaction is gone, with everything in it.
+
+    SQLite answers a full disk or a failed read that way ("Response To Errors Within A Transaction" in its manual): the
+    savepoints vanish, and what is written next would be committed piece by piece.
+    """
+    return not getattr(connection.connection.dbapi_connection, "in_transaction", True)
+
+
+def _first(error: SQLAlchemyError) -> SQLAlchemyError:
+    """Find what went wrong first: going back to a savepoint that has vanished fails too, and says less."""
+    first, link = error, error.__context__
+    while link is not None:
+        if isinstance(link, SQLAlchemyError):
+            first = link
+        link = link.__context__
+    return first

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, update
+from sqlalchemy import create_engine, insert, update
 from support.make import T0, a_canary, a_check, a_sighting, accepted, refused
 
 from agent.ledger import Judgement, Ledger, LedgerError, LedgerInUse, LedgerTooNew, LookRecord, Retention
-from agent.ledger.schema import canaries, metadata, totals
+from agent.ledger.schema import canaries, meta, metadata, totals
 from checks.core import verdict
 from checks.core.model import Stage
 
@@ -269,3 +269,35 @@ def test_a_disk_that_takes_nothing_is_said_and_nothing_is_sent(tmp_path):
             assert ledger.write_errors == 1
 
     asyncio.run(story())
+
+
+def test_where_the_database_gives_up_the_whole_transaction_nobody_is_told_that_anything_is_durable(tmp_path):
+    """SQLite does so when it has no room: the canaries written down together are all not written down."""
+
+    async def story():
+        with Ledger(url(tmp_path)) as ledger:
+            await prepared(ledger)
+            before, after = a_canary(at=T0), a_canary(at=T0 + 1)
+            requests = (ledger.start(before), ledger._writer.do(without_room), ledger.start(after))
+            answers = await asyncio.gather(*requests, return_exceptions=True)
+            known = await ledger.known([before.id, after.id])
+            assert {type(answer) for answer in answers} == {LedgerError}
+            assert "full" in str(answers[0])
+            assert known == {}
+            assert await ledger.verify() == []
+            await ledger._writer.do(with_room)
+            await ledger.start(a_canary(at=T0 + 2))
+            assert await ledger.verify() == []
+
+    asyncio.run(story())
+
+
+def without_room(transaction) -> None:
+    transaction.connection.exec_driver_sql("pragma max_page_count = 1")
+    for number in range(200):
+        row = {"name": f"filler {number}", "value": "x" * 4000}
+        transaction.connection.execute(insert(meta).values(row))
+
+
+def with_room(transaction) -> None:
+    transaction.connection.exec_driver_sql("pragma max_page_count = 1000000")
