@@ -36,7 +36,10 @@ _ADJUSTED = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Everything that one settings file amounts to. `kinds` are those of the mailboxes, by name."""
+    """Everything that one settings file amounts to.
+
+    By the names of the mailboxes: `kinds`, `addresses` that canaries reach them by, and `accounts`, which one it is.
+    """
 
     site: str
     keep: float
@@ -47,6 +50,7 @@ class Parts:
     mailboxes: Mapping[str, MailboxReader]
     kinds: Mapping[str, str]
     addresses: Mapping[str, Sequence[str]]
+    accounts: Mapping[str, str] = field(default_factory=dict)
     keys: Sequence[SigningKey]
     credentials: Mapping[str, Credential] = field(default_factory=dict)
 
@@ -109,7 +113,8 @@ class Pipeline:
         """Work with *parts* from now on."""
         thresholds = [limit for check in parts.checks.values() for limit in _thresholds(check)]
         watched = {name: list(reader.folders) for name, reader in parts.mailboxes.items()}
-        await self._ledger.configure(watched=watched, thresholds=thresholds, at=self._clock.steady())
+        now_at = self._clock.steady()
+        await self._ledger.configure(watched=watched, accounts=parts.accounts, thresholds=thresholds, at=now_at)
         before, self._running = self._running, self._assemble(parts)
         if before is not None:
             self._schedule.update(list(parts.checks.values()))
@@ -253,11 +258,9 @@ class Pipeline:
         for task in before.tasks:
             task.cancel()
         await asyncio.gather(*before.tasks, return_exceptions=True)
-        for watcher in before.watchers.values():
-            await watcher.reader.close()
+        await _close_all({name: watcher.reader for name, watcher in before.watchers.items()})
         await asyncio.gather(*self._sending, return_exceptions=True)
-        for path in before.parts.paths.values():
-            await path.close()
+        await _close_all(before.parts.paths)
 
     async def _close(self) -> None:
         """Stop for good. What is still being sent after a moment is cut off: the ledger knows that it is in doubt."""
@@ -288,6 +291,14 @@ class Pipeline:
         if name in self._server_certificates:
             certificates.append(CertificateView(role="server", not_after=self._server_certificates[name].not_after))
         return PathView(name=name, method=parts.methods[name], endpoint=path.endpoint(), certificates=certificates)
+
+
+async def _close_all(parts: Mapping[str, SendPath | MailboxReader]) -> None:
+    """Close plug-ins; one that cannot be closed harms no other."""
+    closed = await asyncio.gather(*(part.close() for part in parts.values()), return_exceptions=True)
+    for name, defect in zip(parts, closed, strict=True):
+        if isinstance(defect, Exception):
+            _log.error("part.not_closed", part=name, exc_info=defect)
 
 
 def _thresholds(check: Check) -> tuple[float, ...]:

@@ -70,29 +70,30 @@ class Probe:
 
     async def send(self, check: Check, slot: int) -> Canary | None:
         """Send one canary of *check*; None if it could not even be written down, and so was not sent."""
+        name = token.canary_id(secrets.token_bytes(token.ID_BYTES))
+        signed = token.mint(name, check.name, check.recipient, key=self._key.id, secret=self._key.secret)
         canary = Canary(
-            id=token.canary_id(secrets.token_bytes(token.ID_BYTES)),
+            id=name,
             check=check,
             slot=slot,
             started_at=self._clock.steady(),
             started=self._clock.now().replace(microsecond=0),
+            signature=token.signature(signed),
         )
         try:
             await self._ledger.start(canary)
         except LedgerError as error:
             _log.error("canary.not_sent", check=check.name, why=str(error))
             return None
-        attempt = await self._hand_over(canary)
-        self._handed_over(canary, attempt)  # before it is written down: the first looks are due within milliseconds
-        online = await self._was_online(attempt)
+        attempt = await self._hand_over(canary, signed)
+        online = await self._tell(canary, attempt)
         await self._write_down(canary, attempt, online=online)
         if self._written is not None:
             self._written()
         return canary
 
-    async def _hand_over(self, canary: Canary) -> Attempt:
+    async def _hand_over(self, canary: Canary, signed: str) -> Attempt:
         check = canary.check
-        signed = token.mint(canary.id, check.name, check.recipient, key=self._key.id, secret=self._key.secret)
         try:
             path = self._paths[check.path]
             async with asyncio.timeout(_LONGEST):
@@ -110,7 +111,19 @@ class Probe:
                 transcript=Transcript(began_at=canary.started_at, ended_at=now, endpoint=check.path),
             )
 
-    async def _was_online(self, attempt: Attempt) -> bool:
+    async def _tell(self, canary: Canary, attempt: Attempt) -> bool:
+        """Tell others how it went, before it is written down: the first looks are due within milliseconds.
+
+        Return whether a failure can be the other side's. A defect must not keep the attempt from being written down.
+        """
+        try:
+            self._handed_over(canary, attempt)
+            return await self._was_online(canary.check.path, attempt)
+        except Exception:  # noqa: BLE001 - whatever it is, the canary is out
+            _log.exception("probe.failed", check=canary.check.name, canary=canary.id)
+            return isinstance(attempt, Accepted)
+
+    async def _was_online(self, path: str, attempt: Attempt) -> bool:
         """Tell whether a failure can be the other side's: only if the agent reached anybody since it began."""
         if isinstance(attempt, Untried):
             return False
@@ -118,7 +131,8 @@ class Probe:
         if transcript.connected or isinstance(attempt, Accepted):
             self._online.connected(transcript.ended_at)
             return True
-        return await self._online.since(transcript.began_at)
+        unresolved = self._paths[path].endpoint().host if attempt.cause is Cause.NAME else None
+        return await self._online.since(transcript.began_at, unresolved=unresolved)
 
     async def _write_down(self, canary: Canary, attempt: Attempt, *, online: bool) -> None:
         """Keep trying until the ledger takes it: the canary is out, and must not be forgotten."""

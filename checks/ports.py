@@ -181,6 +181,10 @@ class MailboxReader(Protocol):
         """Tell whether *folder* is the service's Junk folder."""
         ...
 
+    def is_sent(self, folder: str) -> bool:
+        """Tell whether the service keeps copies in *folder* of what this mailbox sent: there nothing has arrived."""
+        ...
+
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
         """Return what is new in *folder* after *cursor*; without one, or if it is void, all that came since *since*.
 

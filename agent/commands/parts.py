@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.config.model import PasswordCredential
 from agent.config.settings import Settings
 from agent.probe import SigningKey
 
@@ -24,3 +25,18 @@ def addresses(settings: Settings) -> dict[str, list[str]]:
     for check in settings.checks.values():
         found[check.mailbox].add(check.recipient)
     return {name: sorted(known) for name, known in found.items()}
+
+
+def accounts(settings: Settings) -> dict[str, str]:
+    """Tell, for each mailbox, which one it is: its server, its address, and the user whose password opens it.
+
+    A bearer token does not say which mailbox is meant; the address does.
+    """
+    found = {}
+    for name, mailbox in settings.mailboxes.items():
+        credential = settings.sections.credentials.get(mailbox.text("credential") or "")
+        user = credential.username if isinstance(credential, PasswordCredential) else ""
+        port = getattr(mailbox.settings, "port", "")
+        server = f"{mailbox.kind} {(mailbox.text('host') or '').lower()} {port}"
+        found[name] = f"{server} {mailbox.text('address') or ''} {user}"
+    return found

@@ -13,7 +13,7 @@ import structlog
 
 from agent import __version__, log, sentry
 from agent.clock import SystemClock
-from agent.commands.parts import addresses, signing_keys
+from agent.commands.parts import accounts, addresses, signing_keys
 from agent.commands.signals import on_signals
 from agent.config.build import build_credentials, build_mailboxes, build_paths
 from agent.config.load import find, load
@@ -117,6 +117,7 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
         kinds={name: mailbox.kind for name, mailbox in settings.mailboxes.items()},
         addresses=addresses(settings),
         credentials=tools.credentials,
+        accounts=accounts(settings),
         keys=signing_keys(settings),
     )
 
@@ -139,7 +140,8 @@ class _Reloader:
         if problem is None:
             _log.info("settings.reloaded", checks=len(self._settings.checks))
         else:
-            _log.error("settings.not_reloaded", why=problem)
+            for line in problem.splitlines():
+                _log.error("settings.not_reloaded", why=line)
         return problem
 
     async def _reload(self) -> str | None:

@@ -67,6 +67,7 @@ def start(transaction: Transaction, canary: Canary, run: int) -> None:
         "slot": canary.slot,
         "started_at": canary.started_at,
         "started_wall": canary.started.timestamp(),
+        "signature": canary.signature or None,
         "state": State.STARTED,
         "late_at": canary.started_at + limits.late_after,
         "deadline_at": canary.started_at + limits.lost_after,

@@ -8,18 +8,23 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Table, select, update
 
 from agent.ledger import records
-from agent.ledger.schema import bounces, canaries, sightings, specs
+from agent.ledger.schema import bounces, canaries, folders, sightings, specs
 from agent.ledger.writer import Transaction
 from checks.core.model import MessageRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownCanary:
-    """What the ledger says of a canary that somebody claims to have seen."""
+    """What the ledger says of a canary that somebody claims to have seen.
+
+    `watched` tells whether its mailbox is; `signature` is that of its token, empty where it is not on record.
+    """
 
     id: str
     check: str
     mailbox: str
+    watched: bool
+    signature: str
     sender: str
     recipient: str
     started_at: float
@@ -28,10 +33,11 @@ class KnownCanary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One message of our own in a mailbox: a canary, or a bounce of one."""
+    """One message of our own in a mailbox: a canary, or a bounce of one (of `canary`)."""
 
     kind: str
     seq: int
+    canary: str
     ref: MessageRef
 
 
@@ -40,10 +46,9 @@ _TABLES: Mapping[str, Table] = {"sighting": sightings, "bounce": bounces}
 
 def known(connection: Connection, ids: Sequence[str]) -> dict[str, KnownCanary]:
     """Read the canaries with these ids."""
+    watched = select(folders.c.folder).where(folders.c.mailbox == canaries.c.mailbox).exists()
     rows = connection.execute(
-        select(
-            canaries.c.id, canaries.c.name, canaries.c.mailbox, canaries.c.started_at, canaries.c.outcome, specs.c.check
-        )
+        select(canaries, specs.c.check, watched.label("watched"))
         .join(specs, specs.c.id == canaries.c.spec)
         .where(canaries.c.id.in_(ids))
     )
@@ -54,6 +59,8 @@ def known(connection: Connection, ids: Sequence[str]) -> dict[str, KnownCanary]:
             id=row.id,
             check=row.name,
             mailbox=row.mailbox,
+            watched=row.watched,
+            signature=row.signature or "",
             sender=check.sender,
             recipient=check.recipient,
             started_at=row.started_at,
@@ -67,13 +74,18 @@ def deletable(connection: Connection, mailbox: str, before: float, limit: int) -
     found: list[Stored] = []
     for kind, table in _TABLES.items():
         rows = connection.execute(
-            select(table.c.seq, table.c.folder, table.c.validity, table.c.uid)
+            select(table)
             .where(table.c.mailbox == mailbox, table.c.deleted_at.is_(None), table.c.seen_at < before)
             .order_by(table.c.seen_at)
             .limit(limit)
         )
         found.extend(
-            Stored(kind=kind, seq=row.seq, ref=MessageRef(folder=row.folder, validity=row.validity, uid=row.uid))
+            Stored(
+                kind=kind,
+                seq=row.seq,
+                canary=row.canary,
+                ref=MessageRef(folder=row.folder, validity=row.validity, uid=row.uid),
+            )
             for row in rows
         )
     return found

@@ -74,7 +74,8 @@ def exclusively(url: str) -> Iterator[None]:
         yield
         return
     _make_folder(path)
-    lock = path.with_name(path.name + ".lock")
+    real = path.resolve()  # a link is another name of the same ledger
+    lock = real.with_name(real.name + ".lock")
     try:
         _make_private(lock)
         handle = lock.open("a+")

@@ -58,6 +58,7 @@ def _due(row: Row[Any], seen: Sequence[Sighting], bounced: Sequence[Bounce], wat
             slot=row.slot,
             started_at=row.started_at,
             started=datetime.fromtimestamp(row.started_wall, UTC),
+            signature=row.signature or "",
         ),
         attempt=records.load_attempt(row.attempt_kind, row.attempt),
         abandoned=row.state == State.IN_DOUBT and row.attempt_kind is None,
@@ -101,11 +102,14 @@ def _bounces(connection: Connection, ids: Sequence[str]) -> dict[str, list[Bounc
 
 
 def _watching(connection: Connection, mailbox: str, since: float) -> Watching:
-    looked = connection.execute(select(folders.c.folder, folders.c.looked_at).where(folders.c.mailbox == mailbox)).all()
+    looked = connection.execute(
+        select(folders.c.folder, folders.c.looked_at, folders.c.since_at).where(folders.c.mailbox == mailbox)
+    ).all()
     spans = connection.execute(
         select(blind.c.began_at, blind.c.ended_at).where(blind.c.mailbox == mailbox, blind.c.ended_at >= since)
     ).all()
     return Watching(
         looked_at={row.folder: row.looked_at for row in looked},
         blind=[BlindSpan(began_at=row.began_at, ended_at=row.ended_at) for row in spans],
+        since_at=max((row.since_at for row in looked), default=0.0),
     )

@@ -25,7 +25,7 @@ _SIGHT = insert(sightings)
 _SIGHTED = update(canaries).where(_OF_CANARY)
 _SIGHTED_IN_FLIGHT = _SIGHTED.values(facts=canaries.c.facts + 1)
 _HERE = (sightings.c.mailbox == bindparam("mailbox")) & (sightings.c.folder == bindparam("folder"))
-_SAME = select(sightings.c.seq).where(
+_SAME = select(sightings.c.seq, sightings.c.canary).where(
     _HERE, sightings.c.validity == bindparam("validity"), sightings.c.uid == bindparam("uid")
 )
 _RENUMBERED = (
@@ -79,17 +79,29 @@ def record(transaction: Transaction, look: LookRecord) -> bool:
     return bool(waiting or look.sightings or look.bounces)
 
 
-def watch_only(connection: Connection, watched: Mapping[str, Sequence[str]], *, at: float) -> None:
-    """Forget the folders that are no longer watched, so that nothing waits for a look that never comes."""
-    for row in connection.execute(select(folders.c.mailbox, folders.c.folder)).all():
-        if row.folder not in watched.get(row.mailbox, ()):
-            this = (folders.c.mailbox == row.mailbox) & (folders.c.folder == row.folder)
+def watch_only(
+    connection: Connection, watched: Mapping[str, Sequence[str]], accounts: Mapping[str, str], *, at: float
+) -> None:
+    """Forget the folders that are no longer watched, so that nothing waits for a look that never comes.
+
+    A mailbox that is another account than before begins anew: a cursor of the old one would pass over mail.
+    """
+    since: dict[str, float] = {}
+    kept: set[tuple[str, str]] = set()
+    for row in connection.execute(select(folders)).all():
+        this = (folders.c.mailbox == row.mailbox) & (folders.c.folder == row.folder)
+        account = accounts.get(row.mailbox, "")
+        if row.folder not in watched.get(row.mailbox, ()) or row.account not in {None, account}:
             connection.execute(delete(folders).where(this))
-    known = {(row.mailbox, row.folder) for row in connection.execute(select(folders.c.mailbox, folders.c.folder))}
+            continue
+        connection.execute(update(folders).where(this).values(account=account))
+        since[row.mailbox] = row.since_at
+        kept.add((row.mailbox, row.folder))
     for mailbox, names in watched.items():
         for name in names:
-            if (mailbox, name) not in known:
-                connection.execute(insert(folders).values(mailbox=mailbox, folder=name, watched_at=at))
+            if (mailbox, name) not in kept:
+                values = {"account": accounts.get(mailbox, ""), "since_at": since.get(mailbox, at), "watched_at": at}
+                connection.execute(insert(folders).values(mailbox=mailbox, folder=name, **values))
 
 
 def _sight(transaction: Transaction, look: LookRecord, found: Sighting) -> None:
@@ -124,10 +136,18 @@ def _sight(transaction: Transaction, look: LookRecord, found: Sighting) -> None:
 
 
 def _known(connection: Connection, look: LookRecord, found: Sighting) -> bool:
-    """Tell whether this very message was written down before, and keep track of it where it was renumbered."""
+    """Tell whether this very message was written down before, and keep track of it where it was renumbered.
+
+    A place that another canary had is another mailbox's: of the account that had this name before, or of a server
+    that was set back.
+    """
     place = {"mailbox": look.mailbox, **_place(found.ref)}
-    if connection.execute(_SAME, place).first() is not None:
+    same = connection.execute(_SAME, place).first()
+    if same is not None and same.canary == found.canary:
         return True
+    if same is not None:
+        gone = {"validity": f"{found.ref.validity[:40]} {same.seq}", "deleted_at": found.seen_at}
+        connection.execute(update(sightings).where(sightings.c.seq == same.seq).values(**gone))
     renumbered = connection.execute(_RENUMBERED, {**place, "canary": found.canary}).scalar()
     if renumbered is None:
         return False
@@ -192,16 +212,24 @@ def _advance(connection: Connection, look: LookRecord) -> int:
         connection.execute(
             insert(blind).values(mailbox=look.mailbox, folder=look.folder, began_at=before, ended_at=look.began_at)
         )
-    oldest, folders_, looked_into = connection.execute(
-        select(func.min(folders.c.looked_at), func.count(), func.count(folders.c.looked_at)).where(
-            folders.c.mailbox == look.mailbox
-        )
+    oldest, since_at, folders_, looked_into = connection.execute(
+        select(
+            func.min(folders.c.looked_at),
+            func.max(folders.c.since_at),
+            func.count(),
+            func.count(folders.c.looked_at),
+        ).where(folders.c.mailbox == look.mailbox)
     ).one()
     if looked_into < folders_:
         return 0
     return connection.execute(
         update(canaries)
-        .where(canaries.c.mailbox == look.mailbox, canaries.c.outcome.is_(None), canaries.c.deadline_at <= oldest)
+        .where(
+            canaries.c.mailbox == look.mailbox,
+            canaries.c.outcome.is_(None),
+            canaries.c.deadline_at <= oldest,
+            canaries.c.started_at >= since_at,
+        )
         .values(due_at=look.began_at, facts=canaries.c.facts + 1)
     ).rowcount
 

@@ -65,6 +65,7 @@ canaries = Table(
     Column("slot", BigInteger, nullable=False),
     Column("started_at", Double, nullable=False),
     Column("started_wall", Double, nullable=False),
+    Column("signature", String(43)),  # of its token: what it is recognised by, whatever becomes of the key
     Column("state", String(16), nullable=False),
     Column("late_at", Double, nullable=False),
     Column("deadline_at", Double, nullable=False),
@@ -151,6 +152,8 @@ folders = Table(
     Column("cursor", Text),
     Column("watched_at", Double, nullable=False),  # since when it is to be looked into
     Column("looked_at", Double),  # when the newest complete look began
+    Column("account", String(1000)),  # which mailbox of which server it is; the name may be given to another one
+    Column("since_at", Double, nullable=False, server_default="0"),  # since when the name means that account
 )
 
 blind = Table(

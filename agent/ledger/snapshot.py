@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from agent.ledger.schema import canaries, folders, histograms, meta, standings, totals
 from checks.core.model import Check, Verdict
@@ -122,17 +122,22 @@ def _standings(connection: Connection) -> dict[str, CheckStanding]:
 
 def _in_flight(connection: Connection) -> dict[str, InFlight]:
     looked = (
-        select(folders.c.mailbox, func.min(folders.c.looked_at).label("looked_at"))
+        select(
+            folders.c.mailbox,
+            func.min(folders.c.looked_at).label("looked_at"),
+            func.max(folders.c.since_at).label("since_at"),
+        )
         .group_by(folders.c.mailbox)
         .having(func.count() == func.count(folders.c.looked_at))
         .subquery()
     )
+    overdue = and_(canaries.c.late_at <= looked.c.looked_at, canaries.c.started_at >= looked.c.since_at)
     rows = connection.execute(
         select(
             canaries.c.name,
             func.count().label("number"),
             func.min(canaries.c.started_at).label("oldest_at"),
-            func.sum(case((canaries.c.late_at <= looked.c.looked_at, 1), else_=0)).label("overdue"),
+            func.sum(case((overdue, 1), else_=0)).label("overdue"),
         )
         .join(looked, looked.c.mailbox == canaries.c.mailbox, isouter=True)
         .where(canaries.c.outcome.is_(None))

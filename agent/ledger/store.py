@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine, func, select
@@ -100,12 +100,22 @@ class Ledger:
 
         self._run = await self._writer.do(work)
 
-    async def configure(self, *, watched: Mapping[str, Sequence[str]], thresholds: Sequence[float], at: float) -> None:
-        """Take over what the settings decide: which folders are watched, and the thresholds among the buckets."""
+    async def configure(
+        self,
+        *,
+        watched: Mapping[str, Sequence[str]],
+        thresholds: Sequence[float],
+        at: float,
+        accounts: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Take over what the settings decide: which folders are watched, and the thresholds among the buckets.
+
+        *accounts* tells, for each mailbox, which one it is, so that another one by the same name is not taken for it.
+        """
         bounds = buckets(thresholds)
 
         def work(transaction: Transaction) -> None:
-            looks.watch_only(transaction.connection, watched, at=at)
+            looks.watch_only(transaction.connection, watched, accounts, at=at)
             adopt_buckets(transaction.connection, bounds)
             transaction.changes.buckets = bounds
 

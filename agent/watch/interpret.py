@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+import structlog
 
 from agent.ledger import FoundBounce, KnownCanary, Ledger
 from checks.core import bounce as notices
@@ -13,14 +16,19 @@ from checks.core import findings, recognise
 from checks.core.headers.fields import Headers, parse_headers
 from checks.core.message import HEADER
 from checks.core.model import Bounce, MessageRef, RawMessage, Sighting
-from checks.core.recognise import Genuine, Ignored
+from checks.core.recognise import Genuine, Ignored, Sent
 from checks.core.token import Token
 from checks.errors import MailboxUnreadable
 from checks.ports import MailboxReader
 
+_log = structlog.get_logger("watch")
+_NO_HEADERS = Headers(())
 _BOUNCE_BYTES = 262_144
 _LONGEST_DIAGNOSTIC = 1000
 _TRIES = 2
+
+_Content = TypeVar("_Content")
+_Meaning = TypeVar("_Meaning")
 
 
 @dataclass(slots=True)
@@ -54,12 +62,12 @@ class Interpreter:
             LedgerError: the ledger could not be asked.
         """
         found = Found()
-        parsed = [(message, parse_headers(message.headers)) for message in messages]
-        claimed = [(message, claims) for message, headers in parsed if (claims := recognise.claims(headers))]
+        parsed = [(message, _unharmed(parse_headers, message.headers, _NO_HEADERS)) for message in messages]
+        claimed = [(message, claims) for message, headers in parsed if (claims := _claims(headers))]
         known = await self._known(claim for _, claims in claimed for claim in claims)
         ours: list[tuple[RawMessage, str]] = []
         for message, claims in claimed:
-            proven = self._prove(claims, known, seen_at)
+            proven = self._prove(message.ref.folder, claims, known, seen_at)
             if isinstance(proven, Genuine):
                 ours.append((message, proven.id))
             elif proven is not None:
@@ -73,35 +81,44 @@ class Interpreter:
                 await self._take_bounce(found, message.ref, seen_at)
         return found
 
-    async def own(self, ref: MessageRef) -> bool:
-        """Tell by a fresh look whether the message at *ref* is a canary of ours; nothing else may be deleted."""
-        block = (await self.reader.headers([ref])).get(ref)
-        if block is None:
-            return True  # gone already: deleting it again harms nobody
-        claims = recognise.claims(parse_headers(block))
-        known = await self._known(claims)
-        return isinstance(recognise.prove(claims, self._recipients(known), self.secrets), Genuine)
+    async def canaries_at(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, str]:
+        """Name the canaries of ours that lie at *refs*, by a fresh look; the other places are left out."""
+        blocks = await self.reader.headers(refs) if refs else {}
+        claimed = {ref: _claims(_unharmed(parse_headers, block, _NO_HEADERS)) for ref, block in blocks.items()}
+        sent = self._sent(await self._known(claim for claims in claimed.values() for claim in claims))
+        proven = {ref: recognise.prove(claims, sent, self.secrets) for ref, claims in claimed.items()}
+        return {ref: one.id for ref, one in proven.items() if isinstance(one, Genuine)}
 
-    async def own_bounce(self, ref: MessageRef) -> bool:
-        """Tell by a fresh look whether the message at *ref* is a bounce of a canary of ours."""
+    async def bounced_at(self, ref: MessageRef) -> str | None:
+        """Name the canary of ours that the message at *ref* is a bounce of, by a fresh look; None if it is none."""
         content = await self.reader.content(ref, _BOUNCE_BYTES)
-        return content is None or (await self._bounced(notices.classify(content))) is not None
+        notice = None if content is None else _unharmed(notices.classify, content, None)
+        return None if notice is None else await self._bounced(notice)
 
-    def _prove(self, claims: Sequence[Token], known: Mapping[str, KnownCanary], now: float) -> Genuine | Ignored | None:
-        proven = recognise.prove(claims, self._recipients(known), self.secrets)
+    def _prove(
+        self, folder: str, claims: Sequence[Token], known: Mapping[str, KnownCanary], now: float
+    ) -> Genuine | Ignored | None:
+        proven = recognise.prove(claims, self._sent(known), self.secrets)
         if not isinstance(proven, Genuine):
             return proven
         canary = known.get(proven.id)
         if canary is None:
             return Ignored.FOREIGN
-        if canary.mailbox != self.mailbox:
+        if not self._awaits(canary) or self.reader.is_sent(folder):
             return Ignored.COPY
         # One that is still awaited counts however long it took: it would be called lost while it lies here.
         return Ignored.EXPIRED if canary.concluded and now - canary.started_at > self.keep else proven
 
-    def _recipients(self, known: Mapping[str, KnownCanary]) -> Callable[[str], Sequence[str]]:
-        def of(canary: str) -> Sequence[str]:
-            return (known[canary].recipient,) if canary in known else self.addresses
+    def _awaits(self, canary: KnownCanary) -> bool:
+        """Tell whether *canary* was to arrive here: in this mailbox, or in the one that it was before a renaming."""
+        renamed = not canary.watched and canary.recipient.lower() in {address.lower() for address in self.addresses}
+        return canary.mailbox == self.mailbox or renamed
+
+    def _sent(self, known: Mapping[str, KnownCanary]) -> Callable[[str], Sent]:
+        def of(canary: str) -> Sent:
+            if canary not in known:
+                return Sent(self.addresses)
+            return Sent((known[canary].recipient,), known[canary].signature)
 
         return of
 
@@ -129,7 +146,7 @@ class Interpreter:
                     after_at=after_at,
                     junk=self.reader.is_junk(message.ref.folder),
                     stored=message.stored,
-                    findings=None if block is None else findings.find(block),
+                    findings=None if block is None else _unharmed(findings.find, block, None),
                 )
             )
 
@@ -141,9 +158,9 @@ class Interpreter:
             content = await self.reader.content(ref, _BOUNCE_BYTES)
         if content is None:
             return
-        notice = notices.classify(content)
-        canary = await self._bounced(notice)
-        if canary is None:
+        notice = _unharmed(notices.classify, content, None)
+        canary = None if notice is None else await self._bounced(notice)
+        if notice is None or canary is None:
             return
         recipient = notice.recipients[0] if notice.recipients else None
         kind = notice.suspected or notice.kind
@@ -174,5 +191,18 @@ class Interpreter:
         elif notice.suspected is None:
             return None
         known = await self._known(claims)
-        proven = recognise.prove(claims, self._recipients(known), self.secrets)
+        proven = recognise.prove(claims, self._sent(known), self.secrets)
         return proven.id if isinstance(proven, Genuine) and proven.id in known else None
+
+
+def _claims(headers: Headers) -> Sequence[Token]:
+    return _unharmed(recognise.claims, headers, ())
+
+
+def _unharmed(read: Callable[[_Content], _Meaning], content: _Content, otherwise: _Meaning) -> _Meaning:
+    """Read what strangers wrote. A defect that one message brings to light must not hide all the others from us."""
+    try:
+        return read(content)
+    except Exception:  # noqa: BLE001 - whatever it is: anybody may send us mail
+        _log.exception("message.not_understood", by=read.__name__)
+        return otherwise

@@ -74,7 +74,7 @@ class Watcher:
                 await self._look_where_due()
                 pause = 0.0
                 self._recovered()
-                await self.cleaner.now_and_then()
+                await self._clean()
                 await self._wait()
             except MailboxUnreadable as error:
                 pause = self._failed(error.reason, error.detail, pause, error.retry_after)
@@ -85,6 +85,18 @@ class Watcher:
             except LedgerError as error:
                 _log.error("watch.ledger_failed", mailbox=self.name, why=str(error))
                 await self.clock.sleep(_FIRST_PAUSE)
+            except Exception as defect:
+                self._failed("defect", type(defect).__name__, pause, None)
+                raise
+
+    async def _clean(self) -> None:
+        """Clean up. Where that is not allowed (a mailbox that may only be read), looks are none the worse for it."""
+        try:
+            await self.cleaner.now_and_then()
+        except MailboxUnreadable as error:
+            if error.reason == "throttled":
+                raise
+            _log.warning("mailbox.not_cleaned", mailbox=self.name, reason=error.reason, why=error.detail)
 
     async def _resume(self) -> None:
         """Go on where the ledger says the last look stopped."""

@@ -239,13 +239,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
-    """One message of one check. `id` is random; `slot` is its place in the schedule."""
+    """One message of one check. `id` is random; `slot` is its place in the schedule.
+
+    `signature` is that of its token; empty where it is not on record.
+    """
 
     id: str
     check: Check
     slot: int
     started_at: float
     started: datetime
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,11 +323,13 @@ class BlindSpan:
 class Watching:
     """What is known of the looks into the folders that matter to one canary.
 
-    `looked_at` has, for every watched folder, when its newest complete look began (None: never).
+    `looked_at` has, for every watched folder, when its newest complete look began (None: never). `since_at` is since
+    when these are the folders of this account: looks into it do not tell what became of older canaries.
     """
 
     looked_at: Mapping[str, float | None]
     blind: Sequence[BlindSpan] = ()
+    since_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

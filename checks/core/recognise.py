@@ -53,6 +53,18 @@ class Genuine:
     check: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a token is held against: whom the canary may have been addressed to, and how it was signed.
+
+    With the signature that it was sent with, it is recognised after its key has been replaced; without (""), by the
+    keys that there are.
+    """
+
+    recipients: Sequence[str]
+    signature: str = ""
+
+
 def claims(headers: Headers) -> list[token.Token]:
     """List the tokens that a message claims to carry as a canary; none if it answers another message.
 
@@ -80,19 +92,25 @@ def answers(headers: Headers) -> bool:
 
 
 def prove(
-    claimed: Sequence[token.Token], recipients: Callable[[str], Iterable[str]], secrets: Mapping[str, bytes]
+    claimed: Sequence[token.Token], sent: Callable[[str], Sent], secrets: Mapping[str, bytes]
 ) -> Genuine | Ignored | None:
     """Verify the tokens of one message; None if there are none.
 
-    One that is right is enough: a gateway may have damaged the others. *recipients* tells for the id of a canary
-    whom it may have been addressed to.
+    One that is right is enough: a gateway may have damaged the others. *sent* tells for the id of a canary what is
+    known of it.
     """
     for candidate in claimed:
-        if any(token.verify(candidate, recipient, secrets) for recipient in recipients(candidate.id)):
+        if _is_right(candidate, sent(candidate.id), secrets):
             return Genuine(candidate.id, candidate.check)
     if not claimed:
         return None
     return Ignored.FORGED if any(candidate.key in secrets for candidate in claimed) else Ignored.FOREIGN
+
+
+def _is_right(candidate: token.Token, sent: Sent, secrets: Mapping[str, bytes]) -> bool:
+    if sent.signature:
+        return token.equal(candidate.signature, sent.signature)
+    return any(token.verify(candidate, recipient, secrets) for recipient in sent.recipients)
 
 
 def _is_notice(headers: Headers) -> bool:

@@ -48,6 +48,11 @@ def mint(canary: str, check: str, recipient: str, *, key: str, secret: bytes) ->
     return f"{VERSION}.{canary}.{check}.{key}.{_sign(canary, check, key, recipient, secret)}"
 
 
+def signature(token: str) -> str:
+    """Return the signature of a token that `mint` wrote."""
+    return token.rpartition(".")[2]
+
+
 def find(text: str) -> Iterator[Token]:
     """Find everything in *text* that has the form of a token; nothing is proven by that."""
     for match in PATTERN.finditer(text):
@@ -59,7 +64,12 @@ def verify(token: Token, recipient: str, secrets: Mapping[str, bytes]) -> bool:
     secret = secrets.get(token.key)
     if secret is None:
         return False
-    return hmac.compare_digest(_sign(token.id, token.check, token.key, recipient, secret), token.signature)
+    return equal(_sign(token.id, token.check, token.key, recipient, secret), token.signature)
+
+
+def equal(signature: str, other: str) -> bool:
+    """Compare two signatures in constant time."""
+    return hmac.compare_digest(signature, other)
 
 
 def _sign(canary: str, check: str, key: str, recipient: str, secret: bytes) -> str:

@@ -24,7 +24,6 @@ from checks.core.model import (
     TlsFacts,
     Untried,
     Verdict,
-    Watching,
 )
 
 DEFAULT_VERDICT: dict[Outcome, Verdict] = {
@@ -85,14 +84,15 @@ def _awaited(facts: Facts, now: float) -> Conclusion | Pending:
             return _conclude(facts, Outcome.BOUNCED, (bounce.diagnostic or bounce.status or bounce.action,))
     sure = isinstance(facts.attempt, Accepted)
     deadline = _deadline(facts)
-    if _looked_since(facts.watching, deadline):
+    if _looked_since(facts, deadline):
         if sure:
             return _conclude(facts, Outcome.LOST, ("not seen in any watched folder",))
         return _conclude(facts, Outcome.INDETERMINATE, (_doubt(facts), "not seen"))
     give_up = _give_up_at(facts)
     if now >= give_up:
         outcome = Outcome.UNOBSERVED if sure else Outcome.INDETERMINATE
-        reasons = ("nobody could look into the mailbox",) if sure else (_doubt(facts), "nobody could look")
+        blind = "nobody could look into the mailbox" if _its_own(facts) else "the mailbox was replaced by another one"
+        reasons = (blind,) if sure else (_doubt(facts), blind)
         return _conclude(facts, outcome, reasons)
     return Pending(again_at=min(deadline, give_up) if now < deadline else give_up, deadline_at=deadline)
 
@@ -186,9 +186,15 @@ def _merged(spans: Sequence[BlindSpan]) -> list[BlindSpan]:
     return merged
 
 
-def _looked_since(watching: Watching, deadline: float) -> bool:
-    looks = watching.looked_at.values()
-    return bool(looks) and all(began is not None and began >= deadline for began in looks)
+def _looked_since(facts: Facts, deadline: float) -> bool:
+    """Tell whether looks show that it is not there; in a mailbox that replaced its own they show nothing."""
+    looks = facts.watching.looked_at.values()
+    return _its_own(facts) and bool(looks) and all(began is not None and began >= deadline for began in looks)
+
+
+def _its_own(facts: Facts) -> bool:
+    """Tell whether the mailbox that is looked into is the one that the canary was sent to."""
+    return facts.canary.started_at >= facts.watching.since_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -30,6 +30,7 @@ _Result = TypeVar("_Result")
 
 _PORTS = {"implicit": 993, "starttls": 143, "none": 143}
 _JUNK_NAMES = frozenset({"junk email", "junk e-mail", "junk", "spam"})
+_SENT_NAMES = frozenset({"sent items", "sent messages", "sent mail", "sent"})
 
 
 class ImapSettings(Section):
@@ -37,8 +38,9 @@ class ImapSettings(Section):
 
     `tls`: implicit is TLS from the first byte (RFC 8314), starttls demands STARTTLS, none is for loopback only.
     `credential` names an entry of the credentials; a bearer token is presented for the mailbox `address`. `folders`
-    are watched; news are awaited in the first. `junk` names the Junk folder where its name does not tell: mailboxes
-    of Exchange have it in the owner's language. `timeout` is how long the server may take for one answer.
+    are watched; news are awaited in the first. `junk` and `sent` name the Junk folder and the one with copies of sent
+    mail where the names do not tell: mailboxes of Exchange have them in the owner's language. `timeout` is how long the
+    server may take for one answer.
     """
 
     host: Host
@@ -49,6 +51,7 @@ class ImapSettings(Section):
     address: Address
     folders: Annotated[tuple[Text, ...], Field(min_length=1, max_length=20)] = ("INBOX", "Junk Email")
     junk: Text | None = None
+    sent: Text | None = None
     timeout: Duration = 30.0
 
     @model_validator(mode="after")
@@ -58,8 +61,9 @@ class ImapSettings(Section):
         names = [name.casefold() for name in self.folders]
         if len(set(names)) < len(names):
             raise wrong("a folder is listed twice")
-        if self.junk is not None and self.junk.casefold() not in names:
-            raise wrong(f"junk is {self.junk!r}, which is not one of the folders")
+        for key, named in (("junk", self.junk), ("sent", self.sent)):
+            if named is not None and named.casefold() not in names:
+                raise wrong(f"{key} is {named!r}, which is not one of the folders")
         return self
 
 
@@ -92,9 +96,11 @@ class Imap:
 
     def is_junk(self, folder: str) -> bool:
         """Tell whether *folder* is the Junk folder: the one that `junk` names, else by the usual names."""
-        if self._settings.junk is not None:
-            return folder.casefold() == self._settings.junk.casefold()
-        return re.split(r"[/.]", folder)[-1].casefold() in _JUNK_NAMES
+        return _is_named(folder, self._settings.junk, _JUNK_NAMES)
+
+    def is_sent(self, folder: str) -> bool:
+        """Tell whether *folder* holds copies of sent mail: the one that `sent` names, else by the usual names."""
+        return _is_named(folder, self._settings.sent, _SENT_NAMES)
 
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
         """Return what is new in *folder* after *cursor* ("UIDVALIDITY:UID"), at most `reading.PAGE` messages.
@@ -174,6 +180,12 @@ class Imap:
             # One application reads many mailboxes, so a token does not say which one is meant.
             return replace(opening, login=replace(opening.login, username=self._settings.address))
         return opening
+
+
+def _is_named(folder: str, name: str | None, usual: Container[str]) -> bool:
+    if name is not None:
+        return folder.casefold() == name.casefold()
+    return re.split(r"[/.]", folder)[-1].casefold() in usual
 
 
 def _by_folder(refs: Sequence[MessageRef]) -> dict[str, list[MessageRef]]:

@@ -6,10 +6,13 @@ import asyncio
 
 import pytest
 from support.make import a_check, refused
-from support.tenant import Fate, our_fault, unreadable
+from support.tenant import Fate, Tenant, our_fault, unreadable
 from support.world import KEEP, World, in_a_world
 
+from agent.probe import SigningKey
+from checks.core import bounce, findings
 from checks.core.model import Cause, Expectations, Limits, Refused, Stage, Transcript
+from checks.errors import MailboxUnreadable
 
 
 def tell(folder, story, check=None):
@@ -459,5 +462,177 @@ def test_a_message_that_breaks_the_connection_does_not_blind_the_watcher_for_goo
         world.reader.headers = headers
         assert await world.send_and_wait(60) == "delivered"
         assert len(broken) == 2
+
+    tell(tmp_path, story)
+
+
+def test_a_canary_is_recognised_after_its_key_was_replaced_under_the_same_name(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(delay=100)
+        canary = await world.send()
+        await world.crash()
+        world.key = SigningKey("k1", b"fedcba9876543210fedcba9876543210")
+        await world.start()
+        await world.clock.sleep(900)
+        assert await world.outcome(canary) == "late"
+        assert await world.total("messages_ignored") == 0
+
+    tell(tmp_path, story)
+
+
+def replace_mailbox(world: World) -> None:
+    """Give the name of the mailbox to another account, whose server counts from one as well."""
+    world.account = "another"
+    world.tenant = world.reader.tenant = world.path.tenant = Tenant(world.clock)
+
+
+def test_no_canary_is_lost_for_not_being_in_the_mailbox_that_replaced_its_own(tmp_path):
+    check = a_check(limits=Limits(every=60, late_after=60, lost_after=600, observe_within=7200))
+
+    async def story(world):
+        world.path.fate = Fate(delay=100)
+        canary = await world.send()
+        await world.clock.sleep(10)
+        await world.crash()
+        replace_mailbox(world)
+        await world.start()
+        await world.clock.sleep(900)
+        assert await world.outcome(canary) == ""
+        assert (await world.snapshot()).in_flight["relay"].overdue == 0
+        await world.clock.sleep(7200)
+        row = await world.row(canary)
+        assert (row.outcome, row.reasons) == ("unobserved", '["the mailbox was replaced by another one"]')
+
+    tell(tmp_path, story, check)
+
+
+def test_the_cursor_and_the_places_of_a_mailbox_are_not_held_against_the_one_that_replaced_it(tmp_path):
+    async def story(world):
+        for _ in range(3):
+            assert await world.send_and_wait() == "delivered"
+        await world.crash()
+        replace_mailbox(world)
+        await world.start()
+        for _ in range(4):
+            assert await world.send_and_wait(60) == "delivered"
+        assert await world.total("canaries_duplicates") == 0
+
+    tell(tmp_path, story)
+
+
+def test_no_canary_is_deleted_for_lying_where_another_one_did(tmp_path):
+    async def story(world):
+        assert await world.send_and_wait() == "delivered"
+        await world.clock.sleep(KEEP - 60)
+        await world.crash()
+        replace_mailbox(world)
+        await world.start()
+        assert await world.send_and_wait(60) == "delivered"
+        await world.clock.sleep(KEEP / 2)
+        assert len(world.tenant.mails) == 1
+
+    tell(tmp_path, story)
+
+
+def test_a_mailbox_that_is_called_by_another_name_still_shows_its_canaries(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(delay=100)
+        canary = await world.send()
+        await world.crash()
+        await world.start(mailbox="renamed")
+        await world.clock.sleep(200)
+        assert await world.outcome(canary) == "late"
+
+    tell(tmp_path, story)
+
+
+def test_a_mailbox_in_which_nothing_may_be_deleted_is_read_as_well_as_any(tmp_path):
+    async def story(world):
+        async def delete(_refs):
+            raise MailboxUnreadable("folder", "could not delete messages in INBOX: NO read-only")
+
+        world.reader.delete = delete
+        assert await world.send_and_wait() == "delivered"
+        await world.clock.sleep(KEEP)
+        before = world.reader.looks
+        for _ in range(30):
+            await world.clock.sleep(60)
+            assert world.watcher.status.up
+        assert world.watcher.status.failures == 0
+        assert world.reader.looks - before < 30 * 6
+
+    tell(tmp_path, story)
+
+
+def test_what_other_people_deleted_does_not_keep_what_is_there_from_being_deleted(tmp_path):
+    """More of it than one round takes, and renumbered meanwhile, so that nobody can say it is gone."""
+
+    async def story(world):
+        for _ in range(120):
+            await world.send()
+        await world.clock.sleep(60)
+        world.tenant.mails.clear()
+        world.tenant.validity += 1
+        assert await world.send_and_wait(60) == "delivered"
+        await world.clock.sleep(KEEP + 2000)
+        assert world.tenant.mails == []
+
+    tell(tmp_path, story)
+
+
+def test_a_defect_in_reading_is_no_readable_mailbox(tmp_path):
+    async def story(world):
+        assert await world.send_and_wait() == "delivered"
+
+        async def look(_folder, _cursor, *, since):
+            raise ZeroDivisionError(since)
+
+        world.reader.look = look
+        await world.clock.sleep(300)
+        assert not world.watcher.status.up
+        assert world.watcher.status.reason == "defect"
+
+    with pytest.raises(ZeroDivisionError):
+        tell(tmp_path, story)
+
+
+def test_a_copy_in_sent_items_is_no_delivery(tmp_path):
+    """A mailbox that sends to itself shows each canary there, whether or not it arrives."""
+
+    async def story(world):
+        world.reader.folders = ("INBOX", "Junk Email", "Sent Items")
+        await world.crash()
+        await world.start()
+        world.path.fate = Fate(folder="Sent Items", delay=0)
+        assert await world.send_and_wait(700) == "lost"
+        assert await world.total("messages_ignored", reason="copy") == 1
+        world.path.fate = Fate()
+        assert await world.send_and_wait() == "delivered"
+
+    tell(tmp_path, story)
+
+
+def test_a_message_that_nobody_can_understand_hides_no_other(tmp_path, monkeypatch):
+    def find(block):
+        raise ZeroDivisionError(block[:0])
+
+    monkeypatch.setattr(findings, "find", find)
+    monkeypatch.setattr(bounce, "classify", find)
+
+    async def story(world):
+        world.tenant.deliver(b"From: MAILER-DAEMON@mx.contoso.example\r\nSubject: Undeliverable\r\n\r\nno\r\n")
+        assert await world.send_and_wait() == "delivered"
+        assert world.watcher.status.up
+
+    tell(tmp_path, story)
+
+
+def test_a_defect_after_the_hand_over_does_not_keep_the_attempt_from_being_written_down(tmp_path):
+    async def story(world):
+        def expect(_canary, _attempt):
+            raise ZeroDivisionError
+
+        world.probe._handed_over = expect
+        assert await world.send_and_wait(90) == "delivered"
 
     tell(tmp_path, story)

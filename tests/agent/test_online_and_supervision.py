@@ -20,6 +20,10 @@ def endpoint(port: int) -> Endpoint:
     return Endpoint(host="127.0.0.1", port=port, tls="none")
 
 
+def named(host: str, port: int) -> Endpoint:
+    return Endpoint(host=host, port=port, tls="none")
+
+
 def dead_port() -> int:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -45,6 +49,27 @@ def test_without_one_any_configured_host_that_answers_is_proof():
             alive = server.sockets[0].getsockname()[1]
             online = Online(clock, [endpoint(dead_port()), endpoint(alive)])
             assert await online.since(clock.steady())
+
+    asyncio.run(story())
+
+
+def test_a_name_that_cannot_be_looked_up_is_blamed_on_others_only_if_another_name_can_be():
+    """With a connection that is kept open, TCP works long after the machine's own name servers have gone."""
+
+    async def story():
+        clock = SystemClock()
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "localhost", 0)
+        async with server:
+            alive = server.sockets[0].getsockname()[1]
+            began = clock.steady()
+            known, unknown = named("localhost", alive), named("mx.invalid", 25)
+            nobody = Online(clock, [unknown, named("imap.invalid", 993), endpoint(alive)])
+            assert await nobody.since(began)
+            assert not await nobody.since(began, unresolved="mx.invalid")
+            somebody = Online(clock, [unknown, known])
+            assert await somebody.since(began, unresolved="mx.invalid")
+            alone = Online(clock, [unknown, endpoint(alive)])
+            assert await alone.since(began, unresolved="mx.invalid")
 
     asyncio.run(story())
 

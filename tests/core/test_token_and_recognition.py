@@ -12,7 +12,7 @@ from support.make import a_canary, a_check, canary_id
 
 from checks.core import message, recognise, token
 from checks.core.headers.fields import parse_headers
-from checks.core.recognise import Genuine, Ignored
+from checks.core.recognise import Genuine, Ignored, Sent
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 SECRETS = {"k1": SECRET, "k2": b"another secret of 32 bytes......"}
@@ -25,8 +25,8 @@ def a_message(*, key: str = "k1", secret: bytes = SECRET) -> tuple[str, bytes]:
     return canary.id, message.compose(canary, signed)
 
 
-def proof(content: bytes, recipient: str = RECIPIENT, secrets=SECRETS):
-    return recognise.prove(recognise.claims(parse_headers(content)), lambda _: [recipient], secrets)
+def proof(content: bytes, recipient: str = RECIPIENT, secrets=SECRETS, signature: str = ""):
+    return recognise.prove(recognise.claims(parse_headers(content)), lambda _: Sent([recipient], signature), secrets)
 
 
 def without(content: bytes, *names: str) -> bytes:
@@ -188,3 +188,16 @@ class TestMessage:
         canary, _, parsed = self.parsed()
         for name in ("X-Relaycanary", "Message-ID", "Subject"):
             assert f"rc1.{canary}.relay.k1." in parsed[name]
+
+
+def test_a_canary_is_recognised_by_the_signature_that_it_was_sent_with_after_its_key_is_gone():
+    canary, content = a_message()
+    known = token.signature(token.mint(canary, "relay", RECIPIENT, key="k1", secret=SECRET))
+    new = {"k1": b"a new secret of at least 32 bytes"}
+    assert proof(content, secrets=new, signature=known) == Genuine(canary, "relay")
+    assert proof(content, secrets={}, signature=known) == Genuine(canary, "relay")
+
+
+def test_a_signature_that_is_not_the_one_on_record_proves_nothing_even_with_a_known_key():
+    _, content = a_message()
+    assert proof(content, signature="A" * 43) is Ignored.FORGED

@@ -8,12 +8,15 @@ import stat
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, insert, update
 from support.make import T0, a_canary, a_check, a_sighting, accepted, refused
 
-from agent.ledger import Judgement, Ledger, LedgerError, LedgerInUse, LedgerTooNew, LookRecord, Retention
+from agent.ledger import Judgement, Ledger, LedgerError, LedgerInUse, LedgerTooNew, LookRecord, Retention, connect
+from agent.ledger.records import dump_check
 from agent.ledger.schema import canaries, meta, metadata, totals
 from checks.core import verdict
 from checks.core.model import Stage
@@ -73,6 +76,13 @@ def test_a_second_agent_on_the_same_ledger_is_refused(tmp_path):
         pass
     with Ledger(url(tmp_path)):
         pass
+
+
+def test_a_second_agent_on_the_same_ledger_by_another_name_is_refused(tmp_path):
+    with Ledger(url(tmp_path)):
+        (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
+        with pytest.raises(LedgerInUse, match="in use by another agent"), Ledger(f"sqlite:///{tmp_path / 'link.db'}"):
+            pass
 
 
 def test_a_ledger_of_a_later_version_is_refused_with_its_name(tmp_path):
@@ -267,6 +277,40 @@ def test_a_disk_that_takes_nothing_is_said_and_nothing_is_sent(tmp_path):
             with pytest.raises(LedgerError, match="no such table"):
                 await ledger.start(a_canary())
             assert ledger.write_errors == 1
+
+    asyncio.run(story())
+
+
+def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_with_its_canaries_on_their_way(tmp_path):
+    at_first = create_engine(url(tmp_path))
+    with at_first.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(connect.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql("insert into runs values (1, 'test', '0', ?, ?)", (T0, T0))
+        _, check = dump_check(a_check())
+        connection.exec_driver_sql("insert into specs values (1, 'digest', ?)", (check,))
+        connection.exec_driver_sql(
+            "insert into canaries (seq, id, spec, run, name, mailbox, slot, started_at, started_wall, state, late_at,"
+            " deadline_at, due_at, facts, online, sightings)"
+            " values (1, 'abcdefghijklmnop', 1, 1, 'relay', 'inbox', 0, ?, ?, 'started', ?, ?, ?, 0, 1, 0)",
+            (T0, T0, T0 + 60, T0 + 600, T0),
+        )
+        connection.exec_driver_sql("insert into folders values ('inbox', 'INBOX', '1:7', ?, ?)", (T0, T0))
+        connection.exec_driver_sql(
+            "insert into totals values ('relay', 'canaries_started', '{\"method\":\"relay\"}', 1)"
+        )
+    at_first.dispose()
+
+    async def story():
+        with Ledger(url(tmp_path)) as ledger:
+            await prepared(ledger, at=T0 + 10)
+            assert await ledger.cursor("inbox", "INBOX") == ("1:7", T0)
+            for seconds in range(100, 701, 100):
+                await ledger.looked(a_look(T0 + seconds))
+            assert await judge_all(ledger, T0 + 701) == ["indeterminate"]
+            assert await ledger.verify() == []
 
     asyncio.run(story())
 

@@ -48,6 +48,7 @@ def test_the_port_follows_from_tls(tls, port):
         ({"folders": ["INBOX", "inbox"]}, "listed twice"),
         ({"folders": ["IN\r\nBOX"]}, "line break"),
         ({"junk": "Elsewhere"}, "not one of the folders"),
+        ({"sent": "Elsewhere"}, "not one of the folders"),
         ({"timeout": "0s"}, "longer than zero"),
         ({"port": 0}, "greater than or equal to 1"),
         ({"password": "x"}, "Extra inputs"),
@@ -77,6 +78,18 @@ def test_junk_can_be_named():
     named = reader(folders=["INBOX", "Indésirables"], junk="indésirables")
     assert named.is_junk("Indésirables")
     assert not named.is_junk("Junk Email")
+
+
+@pytest.mark.parametrize("name", ["Sent Items", "Sent", "INBOX.Sent", "[Gmail]/Sent Mail", "Sent Messages"])
+def test_the_usual_names_mean_copies_of_sent_mail(name):
+    assert reader().is_sent(name)
+    assert not reader().is_sent(f"{name}/Old")
+
+
+def test_the_folder_with_copies_of_sent_mail_can_be_named():
+    named = reader(folders=["INBOX", "Gesendete Elemente"], sent="gesendete elemente")
+    assert named.is_sent("Gesendete Elemente")
+    assert not named.is_sent("Sent Items")
 
 
 async def _close_unused():

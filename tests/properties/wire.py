@@ -107,6 +107,9 @@ class SimulatedReader:
     def is_junk(self, folder: str) -> bool:
         return folder == "Junk Email"
 
+    def is_sent(self, folder: str) -> bool:
+        return folder == "Sent Items"
+
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
         del since  # a history is shorter than the day that is looked back
         await self._reach()

@@ -110,6 +110,9 @@ class SimulatedReader:
     def is_junk(self, folder: str) -> bool:
         return folder == "Junk Email"
 
+    def is_sent(self, folder: str) -> bool:
+        return folder == "Sent Items"
+
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
         del since
         self._reach()

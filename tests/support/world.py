@@ -37,27 +37,30 @@ class World:
         self.path = SimulatedPath(tenant)
         self.reader = SimulatedReader(tenant)
         self.online = Online(clock, [])
+        self.key = KEY
+        self.account = ""
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def start(self) -> None:
+    async def start(self, *, mailbox: str = "inbox") -> None:
         await self.ledger.begin_run(
             site="test", version="0", began_at=self.clock.steady(), began_wall=self.clock.now().timestamp()
         )
         await self.ledger.configure(
-            watched={"inbox": list(self.reader.folders)},
+            watched={mailbox: list(self.reader.folders)},
             thresholds=[self.check.limits.late_after, self.check.limits.lost_after],
             at=self.clock.steady(),
+            accounts={mailbox: self.account},
         )
         interpreter = Interpreter(
-            mailbox="inbox",
+            mailbox=mailbox,
             addresses=[self.check.recipient],
-            secrets={KEY.id: KEY.secret},
+            secrets={self.key.id: self.key.secret},
             keep=KEEP,
             ledger=self.ledger,
             reader=self.reader,
         )
         cleaner = Cleaner(
-            mailbox="inbox",
+            mailbox=mailbox,
             reader=self.reader,
             ledger=self.ledger,
             clock=self.clock,
@@ -66,7 +69,7 @@ class World:
         )
         self.judge = Judge(clock=self.clock, ledger=self.ledger, wants_look=lambda _: self.watcher.want_look())
         self.watcher = Watcher(
-            name="inbox",
+            name=mailbox,
             reader=self.reader,
             ledger=self.ledger,
             clock=self.clock,
@@ -81,7 +84,7 @@ class World:
             ledger=self.ledger,
             online=self.online,
             paths={self.check.path: self.path},
-            key=KEY,
+            key=self.key,
             handed_over=self._handed_over,
             written=self.judge.wake,
         )

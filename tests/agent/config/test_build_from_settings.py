@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.clock import SystemClock
+from agent.commands.parts import accounts
 from agent.config.build import build_credentials, build_mailboxes, build_paths
 from agent.config.load import load
 from checks.errors import LocalFault, TokenRefused
@@ -83,3 +84,19 @@ def test_paths_and_mailboxes_are_built_by_name_and_connect_to_where_the_settings
         "submission": ("smtp.contoso.example", 587),
         "outside": ("imap.outside.example", 993),
     }
+
+
+@pytest.mark.parametrize(
+    ("change", "another"),
+    [
+        (("host: imap.outside.example", "host: imap.elsewhere.example"), True),
+        (("address: canary@outside.example", "address: other@outside.example"), True),
+        (("username: canary@outside.example", "username: other@outside.example"), True),
+        (("every: 60s", "every: 90s"), False),
+    ],
+)
+def test_a_mailbox_is_another_one_if_its_server_its_address_or_its_user_is(
+    workspace, settings, edited, change, another
+):
+    changed = workspace.load(edited(change))
+    assert (accounts(changed)["outside"] != accounts(settings)["outside"]) is another
