@@ -211,7 +211,7 @@ class Pipeline:
             clock=self._clock,
             interpreter=interpreter,
             cleaner=cleaner,
-            look_every=look_every(waiting),
+            look_every=look_every(waiting, reader.poll),
             news=self._judge.wake,
             connected=online.connected,
         )

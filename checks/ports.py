@@ -177,6 +177,11 @@ class MailboxReader(Protocol):
         """List the watched folders; the first is the one that `wait` listens on."""
         ...
 
+    @property
+    def poll(self) -> float | None:
+        """Tell how often to look, in seconds, where the server gives no notice; None where `wait` hears of news."""
+        ...
+
     def is_junk(self, folder: str) -> bool:
         """Tell whether *folder* is the service's Junk folder."""
         ...

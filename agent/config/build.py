@@ -43,7 +43,8 @@ def _app(name: str, section: EntraCredential, clock: Clock) -> Credential:
         tenant=section.tenant,
         client_id=section.client_id,
         authority=section.authority or cloud.authority,
-        graph=section.graph_url or cloud.graph,
+        graph_url=section.graph_url or cloud.graph,
+        graph=cloud.graph,
         outlook=cloud.outlook,
         ca_file=section.ca_file,
     )

@@ -9,7 +9,7 @@ from agent.clock import SystemClock
 from agent.config import document, environment
 from agent.config.advice import advise
 from agent.config.problems import Problem, Problems, SettingsError
-from agent.config.references import assemble, check_names
+from agent.config.references import assemble, check_credentials, check_names
 from agent.config.sections import Load, beside, parse
 from agent.config.settings import Settings
 from agent.config.verify import Verifier
@@ -59,6 +59,7 @@ def load(file: Path, *, now: datetime | None = None, plugins: Load = registry.lo
     sections = parse(data, problems, Verifier(problems, now), plugins)
     if sections is None or problems.errors:
         raise SettingsError(problems.errors)
+    check_credentials(sections, problems)
     checks = assemble(sections, problems)
     if problems.errors:
         raise SettingsError(problems.errors)

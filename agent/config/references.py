@@ -79,6 +79,17 @@ def assemble(sections: Sections, problems: Problems) -> Mapping[str, Check]:
     return MappingProxyType(checks)
 
 
+def check_credentials(sections: Sections, problems: Problems) -> None:
+    """Note every path and mailbox whose credential is of a kind that it cannot use."""
+    for section, entries in (("paths", sections.paths), ("mailboxes", sections.mailboxes)):
+        for name, plugin in entries.items():
+            kinds = getattr(plugin.cls, "credential_kinds", None)
+            credential = sections.credentials.get(plugin.text("credential") or "")
+            if kinds is not None and credential is not None and credential.kind not in kinds:
+                words = f"is of kind {credential.kind}, but {plugin.kind} needs one of kind {' or '.join(kinds)}"
+                problems.error((section, name, "credential"), words)
+
+
 def bounce_mailbox(path: Plugin, sections: Sections) -> str | None:
     """Tell which watched mailbox the bounces of *path* go to: the one it names, or the one that is its sender's."""
     named = path.text("bounces")

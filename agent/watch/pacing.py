@@ -30,11 +30,11 @@ class Pacing:
             path, accepted_at = self._awaited.pop(canary)
             self._paces[path].learn(seen_at - accepted_at)
 
-    def looked(self, began_at: float, ended_at: float) -> None:
-        """Take note of a look: it serves all that were planned before it, and costs some rest."""
+    def looked(self, began_at: float, ended_at: float, slowness: float = 1.0) -> None:
+        """Take note of a look: it serves all that were planned before it, and costs some rest, times *slowness*."""
         while self._planned and self._planned[0][0] <= began_at:
             heapq.heappop(self._planned)
-        self._rest_until = ended_at + _SHARE * (ended_at - began_at)
+        self._rest_until = ended_at + _SHARE * slowness * (ended_at - began_at)
 
     def next_at(self) -> float | None:
         """Tell when the next planned look is due; None if none is."""

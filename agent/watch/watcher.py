@@ -20,6 +20,9 @@ from checks.ports import Clock, Look, MailboxReader
 _log = structlog.get_logger("watch")
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_SLOWEST = 60.0
+_MOST_SLOWNESS = 16.0
+_EASE_AFTER = 300.0
 _NAP = 0.25  # below this it costs more to enter and leave IDLE than to look again
 _BLIND_FACTOR = 2.0
 _BLIND_SLACK = 5.0
@@ -38,7 +41,11 @@ class _Folder:
 
 @dataclass(slots=True, kw_only=True)
 class Watcher:
-    """Watches one mailbox. `look_every` is the longest time between looks into a folder, in seconds."""
+    """Watches one mailbox. `look_every` is the longest time between looks into a folder, in seconds.
+
+    A server that throttles us is looked into less often: twice the time after each refusal, and half of it again after
+    some minutes without one.
+    """
 
     name: str
     reader: MailboxReader
@@ -53,6 +60,13 @@ class Watcher:
     _pacing: Pacing = field(default_factory=Pacing)
     _folders: list[_Folder] = field(default_factory=list)
     _all_wanted: bool = False
+    _slowness: float = 1.0
+    _throttled_at: float = 0.0
+
+    @property
+    def interval(self) -> float:
+        """The longest time between looks into a folder as it is now, in seconds."""
+        return max(self.look_every, min(_SLOWEST, self.look_every * self._slowness))
 
     def expect(self, canary: Canary, attempt: Attempt) -> None:
         """Look for this canary soon: it was handed over."""
@@ -137,7 +151,7 @@ class Watcher:
                 answered_at=answered_at,
                 cursor=look.cursor,
                 complete=look.complete,
-                blind_after=_BLIND_FACTOR * self.look_every + _BLIND_SLACK,
+                blind_after=_BLIND_FACTOR * self.interval + _BLIND_SLACK,
                 sightings=found.sightings,
                 bounces=found.bounces,
                 headers=found.headers,
@@ -147,8 +161,8 @@ class Watcher:
         folder.cursor = look.cursor
         if look.complete:
             folder.looked_at = began_at
-            folder.due_at = began_at + self.look_every
-            self._pacing.looked(began_at, answered_at)
+            folder.due_at = began_at + self.interval
+            self._pacing.looked(began_at, answered_at, self._slowness)
         for sighting in found.sightings:
             self._pacing.found(sighting.canary, sighting.seen_at)
         if something_due:
@@ -174,7 +188,10 @@ class Watcher:
             _log.info("mailbox.readable", mailbox=self.name)
             self.status.since_at = self.clock.steady()
         self.status.up, self.status.reason, self.status.detail = True, "", ""
-        self.status.look_interval = self.look_every
+        now = self.clock.steady()
+        if self._slowness > 1.0 and now - self._throttled_at > _EASE_AFTER:
+            self._slowness, self._throttled_at = self._slowness / 2, now
+        self.status.look_interval = self.interval
 
     def _failed(self, reason: str, detail: str, pause: float, wish: float | None) -> float:
         """Take note of a failure; return for how long to leave the mailbox alone."""
@@ -186,12 +203,17 @@ class Watcher:
         if self.status.up:
             self.status.since_at = self.clock.steady()
         self.status.up, self.status.reason, self.status.detail = False, reason, detail
-        self.status.look_interval = max(self.look_every, pause)
+        if reason == "throttled":
+            self._slowness, self._throttled_at = min(_MOST_SLOWNESS, self._slowness * 2), self.clock.steady()
+        self.status.look_interval = max(self.interval, pause)
         self.status.failures += 1
         self.status.throttled += reason == "throttled"
         return pause
 
 
-def look_every(late_after: Sequence[float]) -> float:
-    """Say how often each folder is looked into at least, given the checks that wait for it, in seconds."""
-    return min(60.0, *(seconds / 2 for seconds in late_after)) if late_after else 60.0
+def look_every(late_after: Sequence[float], poll: float | None = None) -> float:
+    """Say how often each folder is looked into at least, in seconds.
+
+    It is given by the checks that wait for it, and, where the server gives no notice, by how often to *poll*.
+    """
+    return min(60.0, *(seconds / 2 for seconds in late_after), *([] if poll is None else [poll]), 60.0)

@@ -102,6 +102,11 @@ class Imap:
         """Tell whether *folder* holds copies of sent mail: the one that `sent` names, else by the usual names."""
         return _is_named(folder, self._settings.sent, _SENT_NAMES)
 
+    @property
+    def poll(self) -> None:
+        """IDLE tells of news."""
+        return
+
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
         """Return what is new in *folder* after *cursor* ("UIDVALIDITY:UID"), at most `reading.PAGE` messages.
 

@@ -36,6 +36,8 @@ _AWAITED = {
     Stage.GREETING: "the greeting",
     Stage.STARTTLS: "the end of the TLS handshake",
     Stage.DATA: "the answer to the message",
+    Stage.TOKEN: "a token",
+    Stage.REQUEST: "the answer to the request",
 }
 
 

@@ -104,6 +104,10 @@ class SimulatedReader:
         self._woken = asyncio.Event()
         post.wishes[name].append(self.wake)
 
+    @property
+    def poll(self) -> None:
+        return None
+
     def is_junk(self, folder: str) -> bool:
         return folder == "Junk Email"
 

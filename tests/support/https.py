@@ -65,6 +65,7 @@ class ScriptedHttps:
         self.at_once = 0
         self.most_at_once = 0
         self.port = 0
+        self.connections = 0
         self._context = context
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,6 +73,10 @@ class ScriptedHttps:
     @property
     def url(self) -> str:
         return f"https://{HOST}:{self.port}"
+
+    @property
+    def open_connections(self) -> int:
+        return len(self._writers)
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, HOST, self.port, ssl=self._context, backlog=50)
@@ -90,6 +95,7 @@ class ScriptedHttps:
         assert task is not None
         self._tasks.add(task)
         self._writers.add(writer)
+        self.connections += 1
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):
                 while await self._exchange(reader, writer):

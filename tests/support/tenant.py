@@ -107,6 +107,10 @@ class SimulatedReader:
         self.looks = 0
         self._woken = asyncio.Event()
 
+    @property
+    def poll(self) -> None:
+        return None
+
     def is_junk(self, folder: str) -> bool:
         return folder == "Junk Email"
 

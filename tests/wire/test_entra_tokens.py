@@ -62,7 +62,8 @@ def app(entra, ca_file, clock):
             "tenant": TENANT,
             "client_id": CLIENT,
             "authority": entra.url,
-            "graph": "https://graph.example",
+            "graph_url": "https://graph.example",
+            "graph": "https://graph.microsoft.com",
             "outlook": "https://outlook.office365.com",
             "ca_file": ca_file,
         }
@@ -97,7 +98,7 @@ async def test_smtp_and_imap_share_a_token_and_graph_has_its_own(entra, app):
     assert logins == [entra.tokens[place] for place in (0, 0, 1, 0, 1)]
     assert [found.form["scope"] for found in asked(entra)] == [
         "https://outlook.office365.com/.default",
-        "https://graph.example/.default",
+        "https://graph.microsoft.com/.default",
     ]
 
 

@@ -123,7 +123,7 @@ class Bench:
             clock=self.clock,
             interpreter=interpreter,
             cleaner=self._cleaner(name, interpreter, keep=interpreter.keep),
-            look_every=look_every([limits.late_after]),
+            look_every=look_every([limits.late_after], self.readers[name].poll),
             news=self._news,
             connected=self._online.connected,
         )

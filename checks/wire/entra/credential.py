@@ -29,14 +29,16 @@ _SERVER_ERROR = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """Which app, in which tenant, of which cloud: base URLs of the authority, of Graph and of Outlook's resource.
+    """Which app, in which tenant, of which cloud.
 
-    `ca_file` are the CAs to trust at the authority and at Graph instead of the system's.
+    `authority` and `graph_url` are where to ask, base URLs; `graph` and `outlook` the resources that tokens are for, by
+    the names that the cloud has for them. `ca_file` are the CAs to trust at both instead of the system's.
     """
 
     tenant: str
     client_id: str
     authority: str
+    graph_url: str
     graph: str
     outlook: str
     ca_file: Path | None = None
@@ -90,7 +92,7 @@ class EntraApp:
     @property
     def graph(self) -> GraphService:
         """Where Graph is."""
-        return GraphService(self._registration.graph, self._registration.ca_file)
+        return GraphService(self._registration.graph_url, self._registration.ca_file)
 
     async def login(self, audience: str) -> Login:
         """Return a token for *audience*: the one there is, else a new one.

@@ -86,6 +86,15 @@ EXPECTED = {
     "expired_certificate": [
         ("7: paths.relay.client_certificate: the file FOLDER/expired.pem has a certificate that expired on 2020-01-01"),
     ],
+    "graph_folder_by_its_display_name": [
+        (
+            "15: mailboxes.outside.folders[1]: 'Junk Email' is not a folder of Graph: use an id, or a well-known name"
+            " like inbox, junkemail, sentitems; did you mean 'junkemail'?"
+        ),
+    ],
+    "graph_without_app": [
+        "15: mailboxes.outside.credential: is of kind password, but graph needs one of kind entra",
+    ],
     "key_id_used_twice": [
         "2: agent.signing_keys: the id 'k1' is used twice: give the new key an id of its own",
     ],
@@ -141,7 +150,7 @@ EXPECTED = {
         "4: credentials.outside.password: the environment variable RELAYCANARY_TEST_UNSET is not set",
     ],
     "missing_kind": [
-        "7: paths.relay.kind: is missing; it is one of direct_send, relay, smtp, submission",
+        "7: paths.relay.kind: is missing; it is one of direct_send, graph_send, relay, smtp, submission",
     ],
     "missing_secret_file": [
         f"4: credentials.outside.password: the file FOLDER/nowhere {GONE}",
@@ -188,12 +197,21 @@ EXPECTED = {
     ],
     "several_problems": [
         "4: credentials.outside.password: the environment variable RELAYCANARY_TEST_UNSET is not set",
-        ("7: paths.relay.kind: 'rely' is not one of direct_send, relay, smtp, submission; did you mean 'relay'?"),
+        (
+            "7: paths.relay.kind: 'rely' is not one of direct_send, graph_send, relay, smtp, submission;"
+            " did you mean 'relay'?"
+        ),
         "19: checks.relay.mailbox: 'inside' is not one of the mailboxes outside; did you mean 'outside'?",
         f"20: checks.relay.every: 'never' {DURATION}",
     ],
     "syntax_error": [
         "18: is not valid YAML: while parsing a flow mapping: expected ',' or '}', but got ':'",
+    ],
+    "tenant_with_a_path": [
+        (
+            "4: credentials.outside.tenant: '../common' is not a tenant: write its id, or one of its domains like"
+            " contoso.onmicrosoft.com"
+        ),
     ],
     "text_without_quotes": [
         "4: credentials.outside.username: 4711 is not text: put it in quotes",
@@ -221,7 +239,10 @@ EXPECTED = {
         ),
     ],
     "unknown_kind": [
-        ("7: paths.relay.kind: 'rely' is not one of direct_send, relay, smtp, submission; did you mean 'relay'?"),
+        (
+            "7: paths.relay.kind: 'rely' is not one of direct_send, graph_send, relay, smtp, submission;"
+            " did you mean 'relay'?"
+        ),
     ],
     "unknown_mailbox": [
         "19: checks.relay.mailbox: 'inside' is not one of the mailboxes outside; did you mean 'outside'?",

@@ -150,9 +150,9 @@ def test_a_path_that_is_wrong_in_itself_is_not_called_unknown_as_well(workspace,
 
 def test_a_kind_that_is_not_registered_names_those_that_are(workspace, edited):
     said = messages(
-        workspace, edited(("{kind: imap, host: imap.outside.example, credential", "{kind: graph, credential"))
+        workspace, edited(("{kind: imap, host: imap.outside.example, credential", "{kind: carrier, credential"))
     )
-    assert said == [f"mailboxes.outside.kind: 'graph' is not one of {', '.join(registry.kinds(registry.MAILBOXES))}"]
+    assert said == [f"mailboxes.outside.kind: 'carrier' is not one of {', '.join(registry.kinds(registry.MAILBOXES))}"]
 
 
 def test_of_very_many_names_only_some_are_listed_and_the_nearest_one(workspace, edited):

@@ -1,0 +1,130 @@
+"""A mailbox that is read over Microsoft Graph: Exchange Online, with an app's token and no IMAP."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from checks.core.model import MessageRef
+from checks.ports import Endpoint, Look, Tools
+from checks.settings import Address, Duration, Section, Text, wrong
+from checks.wire.graph import GraphClient, graph_target
+from checks.wire.graph.reading import GraphReading
+
+_JUNK, _SENT = "junkemail", "sentitems"
+_WELL_KNOWN = (
+    *("inbox", _JUNK, _SENT, "archive", "clutter", "conflicts", "deleteditems", "drafts", "localfailures"),
+    *("msgfolderroot", "outbox", "recoverableitemsdeletions", "scheduled", "serverfailures", "syncissues"),
+)
+_ID = re.compile(r"[A-Za-z0-9_=+/-]{40,400}")
+
+
+def _folder(value: str) -> str:
+    if value.casefold() in _WELL_KNOWN:
+        return value.casefold()
+    if _ID.fullmatch(value) is None:
+        bare = re.sub(r"[^a-z]", "", value.casefold())
+        close = difflib.get_close_matches(bare, _WELL_KNOWN, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise wrong(
+            f"{value[:60]!r} is not a folder of Graph: use an id, or a well-known name like inbox, junkemail, sentitems"
+            f"{hint}"
+        )
+    return value
+
+
+class GraphSettings(Section):
+    """Which mailbox, and what to watch in it.
+
+    `credential` names an entry of the credentials, of kind entra, which also says where Graph is. `folders` are
+    watched, by their well-known names, which are the same in every language, or by ids. `poll` is how often they are
+    looked into: Graph gives no notice to who cannot be called back. `timeout` is how long one answer may take.
+    """
+
+    credential: Text
+    address: Address
+    folders: Annotated[tuple[Annotated[Text, AfterValidator(_folder)], ...], Field(min_length=1, max_length=20)] = (
+        "inbox",
+        _JUNK,
+    )
+    poll: Duration = 5.0
+    timeout: Duration = 30.0
+
+
+class Graph:
+    """Reads one mailbox by delta queries, one folder after the other.
+
+    A message that somebody changes (read, flagged) may be shown again, under the same reference: Graph's list of
+    changes has it again, and says itself that it may repeat what it told.
+    """
+
+    Settings = GraphSettings
+    credential_kinds = ("entra",)
+
+    def __init__(self, name: str, settings: GraphSettings, tools: Tools) -> None:
+        target = graph_target(f"mailbox {name}", settings.credential, settings.address, tools)
+        self._settings = settings
+        self._client = GraphClient(target, settings.timeout)
+        self._reading = GraphReading(self._client, tools.clock.now)
+        self._woken = asyncio.Event()
+
+    @property
+    def folders(self) -> Sequence[str]:
+        """List the watched folders."""
+        return self._settings.folders
+
+    @property
+    def poll(self) -> float:
+        """Tell how often to look, in seconds."""
+        return self._settings.poll
+
+    def is_junk(self, folder: str) -> bool:
+        """Tell whether *folder* is the Junk folder."""
+        return folder == _JUNK
+
+    def is_sent(self, folder: str) -> bool:
+        """Tell whether *folder* is Sent Items."""
+        return folder == _SENT
+
+    async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
+        """Return one page of what is new in *folder* after *cursor*, a link of Graph's."""
+        return await self._reading.look(folder, cursor, since, sent=self.is_sent(folder))
+
+    async def wait(self, at_most: float) -> bool:
+        """Wait until a `wake`, or *at_most* seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(at_most):
+                await self._woken.wait()
+        self._woken.clear()
+        return False
+
+    def wake(self) -> None:
+        """End the `wait` that is under way, or else the next one, at once."""
+        self._woken.set()
+
+    async def headers(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, bytes]:
+        """Fetch whole header blocks; those that are gone are left out."""
+        return await self._reading.headers(refs)
+
+    async def content(self, ref: MessageRef, limit: int) -> bytes | None:
+        """Fetch the first *limit* bytes of a message; None if it is gone."""
+        return await self._reading.content(ref, limit)
+
+    async def delete(self, refs: Sequence[MessageRef]) -> Sequence[MessageRef]:
+        """Delete exactly these messages for good; return those that are gone now."""
+        return await self._reading.delete(refs)
+
+    def endpoint(self) -> Endpoint:
+        """Tell where it connects to."""
+        return self._client.target.endpoint()
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.close()
