@@ -108,6 +108,24 @@ def _status(config: Config = None, json: Json = False) -> None:
     raise typer.Exit(status(config, json=json))
 
 
+@app.command("rules")
+def _rules(
+    config: Config = None,
+    runbooks: Annotated[str | None, typer.Option(help="Where the runbooks are published.")] = None,
+    grafana: Annotated[str | None, typer.Option(help="The address of Grafana.")] = None,
+    scale_for: Annotated[
+        float, typer.Option(min=0.001, max=1000, help="Multiply every `for`, as for a fire drill with the lab.")
+    ] = 1.0,
+) -> None:
+    """Print the Prometheus rules for these settings.
+
+    Example: relaycanary rules --grafana https://grafana.corp.example > /etc/prometheus/relaycanary.yaml
+    """
+    from agent.commands.rules import GRAFANA, RUNBOOKS, rules
+
+    raise typer.Exit(rules(config, runbooks=runbooks or RUNBOOKS, grafana=grafana or GRAFANA, scale_for=scale_for))
+
+
 @app.command("explain")
 def _explain(
     inputs: Annotated[list[str] | None, typer.Argument(help="A reply, an error, a log line, a FILE, or - .")] = None,

@@ -39,6 +39,7 @@ class Parts:
     """Everything that one settings file amounts to.
 
     By the names of the mailboxes: `kinds`, `addresses` that canaries reach them by, and `accounts`, which one it is.
+    `alert_after` is how many failing verdicts in a row alert.
     """
 
     site: str
@@ -53,6 +54,7 @@ class Parts:
     accounts: Mapping[str, str] = field(default_factory=dict)
     keys: Sequence[SigningKey]
     credentials: Mapping[str, Credential] = field(default_factory=dict)
+    alert_after: int = 1
 
 
 @dataclass(slots=True)
@@ -152,6 +154,7 @@ class Pipeline:
             audited=self._auditor.last,
             reload_successful=self.reload_successful,
             reload_success_at=self.reload_success_at,
+            alert_after=parts.alert_after if parts else 1,
         )
 
     def _offset(self, now_at: float) -> float:

@@ -86,6 +86,7 @@ class AgentView:
 
     `applied` tells whether settings are in force yet. `now_at` is the moment on the steady timeline; `wall_offset`
     in seconds turns such moments into Unix time. `audited` is None before the ledger has been audited.
+    `alert_after` is how many failing verdicts in a row alert.
     """
 
     site: str
@@ -101,3 +102,4 @@ class AgentView:
     reload_success_at: float
     audited: Audited | None = None
     credentials: Sequence[CredentialView] = ()
+    alert_after: int = 1

@@ -119,6 +119,7 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
         credentials=tools.credentials,
         accounts=accounts(settings),
         keys=signing_keys(settings),
+        alert_after=settings.alerts.after,
     )
 
 

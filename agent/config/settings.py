@@ -70,6 +70,11 @@ class Settings:
         return self.sections.paths
 
     @property
+    def alerts(self) -> Alerts:
+        """The section of alerts; its defaults where there is none."""
+        return self.sections.alerts or Alerts()
+
+    @property
     def signing_keys(self) -> Mapping[str, SecretSource]:
         """The keys of canaries by their id: all are accepted, the first one signs."""
         return MappingProxyType({key.id: SecretSource(key.secret) for key in self.agent.signing_keys})

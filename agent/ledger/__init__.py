@@ -5,7 +5,7 @@ from agent.ledger.errors import LedgerError, LedgerInUse, LedgerTooNew
 from agent.ledger.facts import Due
 from agent.ledger.looks import FoundBounce, LookRecord
 from agent.ledger.prune import Retention
-from agent.ledger.snapshot import CheckStanding, Histogram, InFlight, Snapshot, Total
+from agent.ledger.snapshot import CheckStanding, Histogram, InFlight, Problem, Snapshot, Total
 from agent.ledger.store import Judgement, Ledger
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "LedgerInUse",
     "LedgerTooNew",
     "LookRecord",
+    "Problem",
     "Retention",
     "Snapshot",
     "Stored",

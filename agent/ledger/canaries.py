@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from agent.ledger import records
+from agent.ledger import records, streaks
 from agent.ledger.schema import canaries, evidence, runs, sightings, specs, standings
 from agent.ledger.writer import Transaction
 from checks.core import lifecycle, refusal, verdict
@@ -218,7 +218,7 @@ def _spam_confidence(connection: Connection, canary: str) -> int | None:
 def _stand(connection: Connection, name: str, seq: int, conclusion: Conclusion, at: float) -> None:
     """Move the check's standing, if this canary is the newest-started concluded one."""
     row = connection.execute(_STANDING, {"check": name}).one_or_none()
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {**streaks.move(connection, name, seq, conclusion.verdict, row)}
     if conclusion.verdict == "pass":
         values["passed_at"] = at
     if conclusion.end_to_end is not None and conclusion.outcome in verdict.SEEN:

@@ -167,6 +167,14 @@ blind = Table(
     Index("ix_blind_mailbox_ended_at", "mailbox", "ended_at"),
 )
 
+# Of each verdict that is not a pass (agent.ledger.streaks): how many canaries in a row were at least as bad, the
+# newest-started one that they came after, and the newest-started one with just this verdict.
+streak_columns = [
+    Column(f"{kind}_{part}", column_type, nullable=False, server_default="0")
+    for kind in ("warn", "fail", "unknown")
+    for part, column_type in (("streak", Integer), ("after", _BIG), ("newest", _BIG))
+]
+
 # The newest-started concluded canary of each check, and what dashboards ask of it.
 standings = Table(
     "standings",
@@ -183,6 +191,7 @@ standings = Table(
     Column("end_to_end", Double),
     Column("observation_gap", Double),
     Column("scl", Integer),
+    *streak_columns,
 )
 
 totals = Table(

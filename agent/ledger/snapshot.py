@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, and_, case, func, select
 
+from agent.ledger import records, streaks
 from agent.ledger.schema import canaries, folders, histograms, meta, standings, totals
-from checks.core.model import Check, Verdict
+from checks.core.model import Attempt, Check, Outcome, Verdict
 from checks.core.verdict import Standing
 
 
@@ -35,8 +37,23 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A canary that did not pass, and how it was handed over."""
+
+    canary: str
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    concluded_at: float
+    attempt: Attempt | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckStanding:
-    """The newest-started concluded canary of a check, and its last figures."""
+    """The newest-started concluded canary of a check, and its last figures.
+
+    `streaks` tells how many canaries in a row, in order of start, were at least as bad as `warn` and `fail`; those
+    with `unknown` have a row of their own. `problems` has the newest-started canary of each verdict but `pass`.
+    """
 
     canary: str
     outcome: str
@@ -48,6 +65,8 @@ class CheckStanding:
     end_to_end: float | None
     observation_gap: float | None
     scl: int | None = None
+    streaks: Mapping[Verdict, int] = field(default_factory=dict)
+    problems: Mapping[Verdict, Problem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +122,7 @@ def take(connection: Connection) -> Snapshot:
 
 
 def _standings(connection: Connection) -> dict[str, CheckStanding]:
+    problems = _problems(connection)
     return {
         row.name: CheckStanding(
             canary=row.canary,
@@ -115,9 +135,26 @@ def _standings(connection: Connection) -> dict[str, CheckStanding]:
             end_to_end=row.end_to_end,
             observation_gap=row.observation_gap,
             scl=row.scl,
+            streaks={kind: getattr(row, f"{kind}_streak") for kind in streaks.MEMBERS},
+            problems=problems[row.name],
         )
         for row in connection.execute(select(standings))
     }
+
+
+def _problems(connection: Connection) -> dict[str, dict[Verdict, Problem]]:
+    found: dict[str, dict[Verdict, Problem]] = defaultdict(dict)
+    for kind in streaks.MEMBERS:
+        newest = select(canaries).join(standings, standings.c[f"{kind}_newest"] == canaries.c.seq)
+        for row in connection.execute(newest):
+            found[row.name][kind] = Problem(
+                canary=row.id,
+                outcome=Outcome(row.outcome),
+                reasons=tuple(json.loads(row.reasons)),
+                concluded_at=row.concluded_at,
+                attempt=records.load_attempt(row.attempt_kind, row.attempt),
+            )
+    return found
 
 
 def _in_flight(connection: Connection) -> dict[str, InFlight]:

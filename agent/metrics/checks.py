@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 
+from agent.ledger import Problem
 from agent.metrics.family import Family, Row, family
 from agent.metrics.picture import Picture
-from checks.core.model import Verdict
+from checks.core.model import Attempt, Refused, Verdict
+from checks.knowledge import diagnose_outcome
 
 _CHECK = ("check", "method")
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})?")  # anything else is a server's own word, and no label
 
 
 @family(
@@ -101,6 +106,61 @@ def _lost_after(picture: Picture) -> Iterator[Row]:
         yield (check.name, check.method), check.limits.lost_after
 
 
+@family(
+    "gauge",
+    "check_streak",
+    "Canaries in a row, newest back in order of start, that were at least this bad; unknown ones count by themselves.",
+    *_CHECK,
+    "verdict",
+    recorded=True,
+)
+def _streak(picture: Picture) -> Iterator[Row]:
+    for check in picture.checks:
+        standing = picture.standing(check)
+        for verdict in (Verdict.WARN, Verdict.FAIL, Verdict.UNKNOWN):
+            yield (check.name, check.method, verdict.value), standing.streaks.get(verdict, 0) if standing else 0
+
+
+@family("gauge", "check_alert_after", "Configured number of failing verdicts in a row that alert.", *_CHECK)
+def _alert_after(picture: Picture) -> Iterator[Row]:
+    for check in picture.checks:
+        yield (check.name, check.method), picture.view.alert_after
+
+
+@family(
+    "gauge",
+    "check_last_problem_timestamp_seconds",
+    "Unix time at which the newest-started canary with this verdict was concluded; what it means and what to do.",
+    *_CHECK,
+    "verdict",
+    "outcome",
+    "code",
+    "enhanced",
+    "meaning",
+    "fix",
+    recorded=True,
+)
+def _last_problem(picture: Picture) -> Iterator[Row]:
+    for check in picture.checks:
+        standing = picture.standing(check)
+        for verdict, one in standing.problems.items() if standing is not None else ():
+            labels = (verdict.value, one.outcome.value, *_codes(one.attempt), *_advice(one, check.method))
+            yield (check.name, check.method, *labels), picture.unix(one.concluded_at)
+
+
+def _codes(attempt: Attempt | None) -> tuple[str, str]:
+    if not isinstance(attempt, Refused) or attempt.reply is None:
+        return "", ""
+    enhanced = attempt.reply.enhanced or ""
+    return str(attempt.reply.code), enhanced if _ENHANCED.fullmatch(enhanced) else "other"
+
+
+@lru_cache(maxsize=4096)  # the catalogue is searched once a canary, not once a scrape
+def _advice(problem: Problem, method: str) -> tuple[str, str]:
+    found = diagnose_outcome(problem.outcome, problem.reasons, method=method, attempt=problem.attempt)
+    return ("", "") if found is None else (found.meaning, found.fix)
+
+
 FAMILIES: tuple[Family, ...] = (
     _verdict,
     _last_verdict,
@@ -112,4 +172,7 @@ FAMILIES: tuple[Family, ...] = (
     _interval,
     _late_after,
     _lost_after,
+    _streak,
+    _alert_after,
+    _last_problem,
 )

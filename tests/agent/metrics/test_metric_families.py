@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.make import refused
 
-from agent.ledger import CheckStanding, Histogram, InFlight, Snapshot, Total
+from agent.ledger import CheckStanding, Histogram, InFlight, Problem, Snapshot, Total
 from agent.metrics import FAMILIES
 from agent.status import AgentView
-from checks.core.model import Check, Outcome
+from checks.core.model import Check, Outcome, Reply, Stage, Verdict
 from checks.core.recognise import Ignored
 
 NOW_AT = 1_000_000.0
@@ -46,6 +47,12 @@ CONTRACT = {
     "check_interval_seconds": ("gauge", CHECK),
     "check_late_after_seconds": ("gauge", CHECK),
     "check_lost_after_seconds": ("gauge", CHECK),
+    "check_streak": ("gauge", (*CHECK, "verdict")),
+    "check_alert_after": ("gauge", CHECK),
+    "check_last_problem_timestamp_seconds": (
+        "gauge",
+        (*CHECK, "verdict", "outcome", "code", "enhanced", "meaning", "fix"),
+    ),
     "mailbox_up": ("gauge", ("mailbox",)),
     "mailbox_last_look_timestamp_seconds": ("gauge", ("mailbox",)),
     "mailbox_look_interval_seconds": ("gauge", ("mailbox",)),
@@ -116,6 +123,7 @@ def standing(**changes: Any) -> CheckStanding:
         end_to_end=1.5,
         observation_gap=0.5,
         scl=-1,
+        problems={Verdict.FAIL: Problem(canary="c0", outcome=Outcome.LOST, reasons=(), concluded_at=NOW_AT - 900)},
     )
     return replace(newest, **changes)
 
@@ -359,6 +367,30 @@ def test_books_that_do_not_add_up_show_for_a_check_that_is_not_configured_too(
     shown = scrape(view(check("another")), replace(eventful(), in_flight={}))
 
     assert shown.value("ledger_consistent") == 0
+
+
+@pytest.mark.parametrize("enhanced", ["5.7.64", "5.7.64\n# HELP", "mail@contoso.example", None])
+def test_a_refusal_is_told_with_its_codes_and_our_words_and_with_none_of_the_server(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView], enhanced: str | None
+) -> None:
+    refusal = replace(refused(Stage.RCPT, 550, "5.7.64"), reply=Reply(code=550, enhanced=enhanced, text="a-secret"))
+    problem = Problem(
+        canary="c1", outcome=Outcome.REJECTED, reasons=("a-secret",), concluded_at=NOW_AT - 9, attempt=refusal
+    )
+    failing = standing(problems={Verdict.FAIL: problem}, streaks={Verdict.FAIL: 3, Verdict.WARN: 4})
+    shown = scrape(view(check()), replace(eventful(), standings={"relay-inbox": failing}))
+
+    (told,) = shown.series("check_last_problem_timestamp_seconds")
+    assert shown.value("check_last_problem_timestamp_seconds", **told) == UNIX - 9
+    assert (told["outcome"], told["verdict"], told["code"]) == ("rejected", "fail", "550")
+    assert told["enhanced"] == {"5.7.64": "5.7.64", None: ""}.get(enhanced, "other")
+    assert told["meaning"]
+    assert told["fix"]
+    assert "a-secret" not in str(told)
+    assert "@" not in str(told)
+    assert shown.value("check_streak", **RELAY, verdict="fail") == 3
+    assert shown.value("check_streak", **RELAY, verdict="warn") == 4
+    assert shown.value("check_streak", **RELAY, verdict="unknown") == 0
 
 
 def test_a_result_that_no_standard_knows_makes_no_series_of_its_own(

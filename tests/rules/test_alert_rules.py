@@ -1,0 +1,73 @@
+"""The rules as Prometheus takes them: checked and tested by promtool, complete in labels and words."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from rules.conftest import RULES, TESTS, alerts, all_rules
+
+from agent.metrics import FAMILIES
+
+pytestmark = pytest.mark.servers
+_NAME = re.compile(r"\brelaycanary_[a-z0-9_]+")
+_RECORDED = re.compile(r"\brelaycanary:[a-z0-9_:]+")
+_SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("_count", "_sum")}
+
+
+def exported() -> set[str]:
+    """List the names of all series that the agent's own catalogue has."""
+    return {family.name + suffix for family in FAMILIES for suffix in _SUFFIXES.get(family.kind, ("",))}
+
+
+@pytest.mark.parametrize("file", RULES, ids=lambda file: file.name)
+def test_prometheus_takes_the_rules(promtool: str, file: Path) -> None:
+    done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.name)
+def test_the_rules_do_in_promtool_what_their_tests_say(promtool: str, file: Path) -> None:
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tested_for_firing_and_for_not_firing() -> None:
+    tested: dict[str, set[bool]] = {}
+    for file in TESTS:
+        for scenario in yaml.safe_load(file.read_text())["tests"]:
+            for one in scenario["alert_rule_test"]:
+                tested.setdefault(one["alertname"], set()).add(bool(one["exp_alerts"]))
+    for alert in {rule["alert"] for rule in alerts()} - {"RelaycanaryWatchdog"}:
+        assert tested.get(alert) == {True, False}, alert
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_an_alert_has_a_severity_a_constant_summary_a_description_and_its_links(
+    rule: dict[str, dict[str, str]],
+) -> None:
+    name = str(rule["alert"])
+    words = rule["annotations"]
+    assert name.startswith("Relaycanary")
+    assert rule["labels"]["severity"] in {"critical", "warning", "info", "{{ $labels.severity }}"}
+    assert words["summary"].endswith(".")
+    assert "{{" not in words["summary"]
+    assert words["description"]
+    assert words["runbook_url"].endswith(f"/{name}.md")
+    assert "/d/relaycanary-" in words["dashboard_url"]
+
+
+def test_rules_use_only_metrics_that_the_agent_exports_and_records_that_exist() -> None:
+    recorded = {rule["record"] for rule in all_rules() if "record" in rule}
+    used: set[str] = set()
+    for rule in all_rules():
+        assert set(_NAME.findall(rule["expr"])) <= exported(), rule["expr"]
+        used |= set(_RECORDED.findall(rule["expr"]))
+    assert used <= recorded
+
+
+def test_no_rule_averages_a_gauge_over_time() -> None:
+    assert not [rule for rule in all_rules() if "avg_over_time" in rule["expr"]]
