@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from pathlib import Path
 import trustme
 
 from checks.lab.headers import FRONT_DOOR, SUBMISSION_DOOR
-from checks.lab.tenant import OUTSIDE_DOMAIN, TENANT_DOMAIN
+from checks.lab.tenant import APP_NAME, OUTSIDE_DOMAIN, TENANT_DOMAIN
 
 _LOOPBACK = ("localhost", "127.0.0.1")
 
@@ -26,6 +27,8 @@ class Certificates:
     ca_file: Path
     client_file: Path
     """Key and certificate of a client that belongs to the tenant."""
+    app_file: Path
+    """Key and certificate that are registered with the tenant's app."""
 
 
 def load_certificates(directory: Path) -> Certificates:
@@ -33,6 +36,10 @@ def load_certificates(directory: Path) -> Certificates:
     authority = _authority(directory)
     client_file = directory / "relay-client.pem"
     write_private(client_file, authority.issue_cert(TENANT_DOMAIN).private_key_and_cert_chain_pem.bytes())
+    app_file = directory / "app.pem"
+    app_name = f"{APP_NAME}.{TENANT_DOMAIN}"
+    app = authority.issue_cert(app_name, common_name=app_name, key_type=trustme.KeyType.RSA)
+    write_private(app_file, app.private_key_pem.bytes() + app.cert_chain_pems[0].bytes())
     names = (*_LOOPBACK, FRONT_DOOR, SUBMISSION_DOOR, f"imap.{OUTSIDE_DOMAIN}")
     yesterday = datetime.now(UTC) - timedelta(days=1)
     return Certificates(
@@ -43,7 +50,20 @@ def load_certificates(directory: Path) -> Certificates:
         wrong_name=_context(authority, authority.issue_cert(f"mail.{OUTSIDE_DOMAIN}")),
         ca_file=directory / "ca.pem",
         client_file=client_file,
+        app_file=app_file,
     )
+
+
+def kept_secret(path: Path) -> str:
+    """Return the secret in a file; made up once, then kept."""
+    try:
+        kept = path.read_text("ascii").strip()
+    except (OSError, ValueError):
+        kept = ""
+    if not kept:
+        kept = secrets.token_urlsafe(32)
+        write_private(path, f"{kept}\n".encode())
+    return kept
 
 
 def _authority(directory: Path) -> trustme.CA:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import base64
-import hmac
 import json
 import logging
 import re
 import secrets
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from aiosmtpd.smtp import Envelope
 
 from checks.lab import tenant
 from checks.lab.certificates import Certificates
-from checks.lab.faults import FaultBoard
+from checks.lab.faults import LOGON_FAILED, FaultBoard
 from checks.lab.headers import FRONT_DOOR, MAILBOX_SERVER, SUBMISSION_DOOR
 from checks.lab.listener import Listener
+from checks.lab.logins import Logins
 from checks.lab.post import PostOffice, Submission
 from checks.lab.smtp import ExchangeSMTP, Rules, content_of
 from checks.lab.smtp_session import StagedSMTP
-from checks.lab.tenant import Account, PathName, Secrets
+from checks.lab.tenant import Account, PathName
 
 _log = logging.getLogger(__name__)
 CONCURRENT_CONNECTIONS = 3
 """Of one mailbox, at client submission."""
+_ROLE = "SMTP.SendAsApp"
 _FULL_DISK = "452 4.3.1 Insufficient system resources"
 _FROM = re.compile(rb"^from:([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)", re.IGNORECASE | re.MULTILINE)
 _ADDRESS = re.compile(r"[^\s<>,;:\"]+@[^\s<>,;:\"]+")
@@ -94,12 +95,10 @@ class SubmissionRules:
     host = SUBMISSION_DOOR
     mechanisms: Sequence[str] = ("LOGIN", "XOAUTH2")
 
-    def __init__(
-        self, faults: FaultBoard, office: PostOffice, accounts: Mapping[str, Secrets], sessions: set[StagedSMTP]
-    ) -> None:
+    def __init__(self, faults: FaultBoard, office: PostOffice, logins: Logins, sessions: set[StagedSMTP]) -> None:
         self._faults = faults
         self._office = office
-        self._secrets = accounts
+        self._logins = logins
         self._sessions = sessions
 
     async def authenticate(self, smtp: StagedSMTP, mechanism: str, username: str, secret: str) -> str | None:
@@ -109,14 +108,18 @@ class SubmissionRules:
         if mechanism == "XOAUTH2" and self._faults.is_on(self.path, "oauth_challenge"):
             return await _challenge(smtp)
         account = tenant.account_of(username)
-        known = self._secrets.get(account.mailbox) if account is not None and account.hosted else None
-        wanted = None if known is None else known.password if mechanism == "LOGIN" else known.token
-        if wanted is None or not hmac.compare_digest(secret.encode(), wanted.encode()):
-            if mechanism == "LOGIN":
-                return "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect."
-            return "535 5.7.3 Authentication unsuccessful"
-        smtp.peer = replace(smtp.peer, account=account)
+        by_token = mechanism == "XOAUTH2"
+        if account is None or not account.hosted or not self._proved(account, secret, by_token=by_token):
+            if by_token:
+                return "535 5.7.3 Authentication unsuccessful"
+            return "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect."
+        smtp.peer = replace(smtp.peer, account=account, by_token=by_token)
         return None
+
+    def _proved(self, account: Account, secret: str, *, by_token: bool) -> bool:
+        if by_token:
+            return self._logins.token_is_good(account, secret, _ROLE)
+        return self._logins.password_is_right(account, secret)
 
     async def judge_sender(self, smtp: StagedSMTP, address: str) -> str | None:
         """Refuse a sender that has not logged in, or is somebody else."""
@@ -144,6 +147,8 @@ class SubmissionRules:
                 "432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending for more "
                 f"information. [Hostname={MAILBOX_SERVER}]"
             )
+        if smtp.peer.by_token and not self._logins.may_use(self.path):
+            return f"{LOGON_FAILED} [Hostname={MAILBOX_SERVER}]"
         if (author := _author(content)) not in {None, account.address}:
             return (
                 f"554 5.2.252 SendAsDenied; {account.address} not allowed to send as {author}; "
@@ -158,6 +163,7 @@ class SubmissionRules:
             recipients=tuple(envelope.rcpt_tos),
             content=content,
             attributed=True,
+            sent_copy=True,
         )
         if not await _accepted(self._office, mail):
             return smtp.suffixed(_FULL_DISK)
@@ -177,14 +183,14 @@ class Endpoint:
         certificates: Certificates,
         faults: FaultBoard,
         office: PostOffice,
-        accounts: Mapping[str, Secrets],
+        logins: Logins,
     ) -> None:
         self.path = path
         self.listener: Listener[StagedSMTP] = Listener(path.value, port, self._session)
         self._certificates = certificates
         self._faults = faults
         self._rules: Rules = (
-            SubmissionRules(faults, office, accounts, self.listener.sessions)
+            SubmissionRules(faults, office, logins, self.listener.sessions)
             if path is PathName.SUBMISSION
             else MxRules(path, faults, office)
         )

@@ -10,13 +10,24 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from checks.lab.errors import LabError
-from checks.lab.tenant import ACCOUNTS, PathName
+from checks.lab.tenant import ACCOUNTS, SMTP_PATHS, PathName
 
 RELAY, SUBMISSION, DIRECT = frozenset({PathName.RELAY}), frozenset({PathName.SUBMISSION}), frozenset({PathName.DIRECT})
+GRAPH = frozenset({PathName.GRAPH})
+SMTP = frozenset(SMTP_PATHS)
 PATHS = frozenset(PathName)
 MAILBOXES = frozenset(account.mailbox for account in ACCOUNTS)
+HOSTED = frozenset(account.mailbox for account in ACCOUNTS if account.hosted)
+ENTRA = "entra"
+"""The identity platform, as a target of faults."""
+LOGON_FAILED = (
+    "430 4.2.0 STOREDRV; mailbox logon failure; STOREDRV.Submission.Exception:"
+    "ConnectionFailedTransientException.MapiExceptionLogonFailed; Failed to process message due to a transient "
+    "exception with message Cannot open mailbox."
+)
+"""What an app without a permission on the mailbox hears after the final dot, having logged in."""
 _LONGEST = 86_400.0  # seconds
-TARGETS = (*PathName, *(account.mailbox for account in ACCOUNTS))
+TARGETS = (*PathName, *(account.mailbox for account in ACCOUNTS), ENTRA)
 
 
 class Stage(StrEnum):
@@ -75,20 +86,20 @@ _SAID = {
 def _replies() -> Iterable[Fault]:
     """Faults by which the server says no: refuse_* for good (5xx), defer_* for now (4xx)."""
     rows: tuple[tuple[str, frozenset[str], Stage, str], ...] = (
-        ("refuse_greeting", PATHS, Stage.GREETING, "554 5.3.2 Service not available"),
+        ("refuse_greeting", SMTP, Stage.GREETING, "554 5.3.2 Service not available"),
         (
             "defer_greeting",
-            PATHS,
+            SMTP,
             Stage.GREETING,
             (
                 "421 4.3.2 The maximum number of concurrent connections per resource forest has exceeded a limit, "
                 "closing transmission channel. PRX8"
             ),
         ),
-        ("refuse_ehlo", PATHS, Stage.EHLO, "501 5.5.4 Invalid domain name"),
-        ("defer_ehlo", PATHS, Stage.EHLO, "421 4.3.2 Service not active"),
-        ("refuse_starttls", PATHS, Stage.STARTTLS, "554 5.7.3 Unable to initialize security subsystem"),
-        ("defer_starttls", PATHS, Stage.STARTTLS, "454 4.7.0 TLS not available due to temporary reason"),
+        ("refuse_ehlo", SMTP, Stage.EHLO, "501 5.5.4 Invalid domain name"),
+        ("defer_ehlo", SMTP, Stage.EHLO, "421 4.3.2 Service not active"),
+        ("refuse_starttls", SMTP, Stage.STARTTLS, "554 5.7.3 Unable to initialize security subsystem"),
+        ("defer_starttls", SMTP, Stage.STARTTLS, "454 4.7.0 TLS not available due to temporary reason"),
         ("refuse_auth", SUBMISSION, Stage.AUTH, "535 5.7.3 Authentication unsuccessful"),
         ("defer_auth", SUBMISSION, Stage.AUTH, "454 4.7.0 Temporary authentication failure"),
         (
@@ -102,37 +113,37 @@ def _replies() -> Iterable[Fault]:
         ),
         (
             "refuse_mail",
-            PATHS,
+            SMTP,
             Stage.MAIL,
             (
                 "550 5.7.606 Access denied, banned sending IP [{ip}]. To request removal from this list please visit "
                 "https://sender.office.com/ and follow the directions. (AS16012609)"
             ),
         ),
-        ("defer_mail", PATHS, Stage.MAIL, "451 4.3.2 Temporary server error. Please try again later ATTR2"),
+        ("defer_mail", SMTP, Stage.MAIL, "451 4.3.2 Temporary server error. Please try again later ATTR2"),
         (
             "refuse_rcpt",
-            PATHS,
+            SMTP,
             Stage.RCPT,
             "550 5.4.1 [{recipient}]: Recipient address rejected: Access denied",
         ),
         (
             "recipient_not_found",
-            PATHS,
+            SMTP,
             Stage.RCPT,
             "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient {recipient} not found by SMTP address lookup",
         ),
         (
             "defer_rcpt",
-            PATHS,
+            SMTP,
             Stage.RCPT,
             "451 4.7.500 Server busy. Please try again later from [{ip}]. (AS77712344)",
         ),
-        ("refuse_data", PATHS, Stage.DATA, "550 5.7.705 Access denied, tenant has exceeded threshold"),
-        ("defer_data", PATHS, Stage.DATA, "452 4.3.1 Insufficient system resources"),
+        ("refuse_data", SMTP, Stage.DATA, "550 5.7.705 Access denied, tenant has exceeded threshold"),
+        ("defer_data", SMTP, Stage.DATA, "452 4.3.1 Insufficient system resources"),
         (
             "refuse_message",
-            PATHS,
+            SMTP,
             Stage.MESSAGE,
             (
                 "550 5.7.509 Access denied, sending domain [CONTOSO.EXAMPLE] does not pass DMARC verification and has "
@@ -141,13 +152,9 @@ def _replies() -> Iterable[Fault]:
         ),
         (
             "defer_message",
-            PATHS,
+            SMTP,
             Stage.MESSAGE,
-            (
-                "430 4.2.0 STOREDRV; mailbox logon failure; STOREDRV.Submission.Exception:"
-                "ConnectionFailedTransientException.MapiExceptionLogonFailed; Failed to process message due to a "
-                "transient exception with message Cannot open mailbox."
-            ),
+            LOGON_FAILED,
         ),
     )
     for name, targets, stage, reply in rows:
@@ -161,7 +168,7 @@ def _silences() -> Iterable[Fault]:
     for stage in Stage:
         if stage is Stage.MESSAGE:
             continue
-        targets = SUBMISSION if stage is Stage.AUTH else PATHS
+        targets = SUBMISSION if stage is Stage.AUTH else SMTP
         said = _SAID[stage]
         yield Fault(f"drop_{stage}", f"closes the connection instead of answering {said}", targets, stage, Act.DROP)
         hang = "hang" if stage is Stage.GREETING else f"hang_{stage}"
@@ -172,7 +179,46 @@ def _silences() -> Iterable[Fault]:
         ("hang_after_dot", "takes and delivers the message, but never replies", Act.HANG_ACCEPTED),
     )
     for name, summary, act in at_dot:
-        yield Fault(name, summary, PATHS, Stage.MESSAGE, act)
+        yield Fault(name, summary, SMTP, Stage.MESSAGE, act)
+
+
+def _entra() -> Iterable[Fault]:
+    """Faults of the identity platform. Where no token is issued any more, those issued before count as expired."""
+    rows: tuple[tuple[str, str, float | None], ...] = (
+        ("secret_wrong", "the client secret is not that of the app: AADSTS7000215", None),
+        ("secret_expired", "the client secret has expired: AADSTS7000222", None),
+        ("certificate_unknown", "the certificate is not registered with the app: AADSTS700027", None),
+        ("app_unknown", "the tenant does not know the app: AADSTS700016", None),
+        ("wrong_cloud", "the tenant is in another cloud: AADSTS900382", None),
+        ("token_expires_soon", "tokens live for token_expires_soon=SECONDS, 60 unless told, not for an hour", 60.0),
+        ("entra_unavailable", "the token endpoint answers 503: AADSTS90033; tokens issued before go on", None),
+        ("entra_silent", "the token endpoint never answers; tokens issued before go on", None),
+        ("entra_down", "nobody listens on the port; tokens issued before go on", None),
+    )
+    for name, summary, default in rows:
+        yield Fault(name, summary, frozenset({ENTRA}), default=default)
+
+
+def _graph() -> Iterable[Fault]:
+    """Faults of what an app is granted, and of Graph: those of the path hit sending, those of a mailbox reading it."""
+    granted = SUBMISSION | GRAPH | HOSTED
+    used = GRAPH | HOSTED
+    rows: tuple[tuple[str, str, frozenset[str], float | None], ...] = (
+        ("role_missing", "tokens lack the role that this needs, such as SMTP.SendAsApp or Mail.Send", granted, None),
+        ("mailbox_not_permitted", "the app has no permission on the mailbox (Graph: 403, SMTP: 430)", granted, None),
+        ("throttled", "Graph answers 429; Retry-After is throttled=SECONDS, 10 unless told, none at 0", used, 10.0),
+        ("graph_unavailable", "Graph answers 503, with Retry-After where graph_unavailable=SECONDS says so", used, 0.0),
+        ("graph_gateway_timeout", "Graph answers 504", used, None),
+        ("graph_slow", "Graph takes its time: graph_slow=SECONDS for each request, 2 unless told", used, 2.0),
+        ("graph_silent", "Graph never answers, and does nothing", used, None),
+        ("graph_down", "nobody listens on Graph's port, for the mailboxes neither", GRAPH, None),
+        ("drop_after_body", "takes and delivers the message, but closes before the answer", GRAPH, None),
+        ("hang_after_body", "takes and delivers the message, but never answers", GRAPH, None),
+        ("delta_expired", "no delta token is known any more: 410 SyncStateNotFound", HOSTED, None),
+        ("delta_replays", "each delta round tells some old changes again", HOSTED, None),
+    )
+    for name, summary, targets, default in rows:
+        yield Fault(name, summary, targets, default=default)
 
 
 CATALOGUE: dict[str, Fault] = {
@@ -184,11 +230,11 @@ CATALOGUE: dict[str, Fault] = {
         Fault("oauth_challenge", "refuses XOAUTH2 in two steps: 334 with JSON, then 535", SUBMISSION),
         *_replies(),
         *_silences(),
-        Fault("port_closed", "nobody listens on the port, and open sessions are cut", PATHS),
-        Fault("tls_not_offered", "STARTTLS is neither listed nor known", PATHS),
-        Fault("tls_broken", "the TLS handshake ends in an alert", PATHS),
-        Fault("tls_expired", "the server's certificate has expired", PATHS),
-        Fault("tls_wrong_name", "the server's certificate is for another host", PATHS),
+        Fault("port_closed", "nobody listens on the port, and open sessions are cut", SMTP),
+        Fault("tls_not_offered", "STARTTLS is neither listed nor known", SMTP),
+        Fault("tls_broken", "the TLS handshake ends in an alert", SMTP),
+        Fault("tls_expired", "the server's certificate has expired", SMTP),
+        Fault("tls_wrong_name", "the server's certificate is for another host", SMTP),
         Fault("delay", "mail arrives late: delay=SECONDS, 8 unless told", PATHS, default=8.0),
         Fault("lose", "mail is accepted and never delivered", PATHS),
         Fault("junk", "mail lands in Junk Email", PATHS),
@@ -199,6 +245,8 @@ CATALOGUE: dict[str, Fault] = {
         Fault("imap_login_refused", "every login gets NO", MAILBOXES),
         Fault("imap_bye", "sessions get BYE, new ones as soon as they have logged in", MAILBOXES),
         Fault("imap_silent", "no command is answered and IDLE says nothing; connections stay open", MAILBOXES),
+        *_entra(),
+        *_graph(),
     )
 }
 
@@ -254,6 +302,11 @@ class FaultBoard:
         """Return the value of a fault that takes one; 0 while it is off."""
         broken = self._on[target].get(name)
         return 0.0 if broken is None else broken.value or 0.0
+
+    async def outlast(self, target: str, name: str) -> None:
+        """Return when the fault is off."""
+        while broken := self._on[target].get(name):
+            await broken.healed.wait()
 
     def at(self, target: str, stage: Stage) -> Broken | None:
         """Return the fault that acts at this stage; of several, the one that was switched on first."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
-from checks.lab.tenant import OUTSIDE_DOMAIN, TENANT_DOMAIN, TENANT_ID, PathName
+from checks.lab.tenant import MAILBOX_PATHS, OUTSIDE_DOMAIN, TENANT_DOMAIN, TENANT_ID, PathName
 
 FRONT_DOOR = "DB5PEPF00014B8A.mail.protection.outlook.com"
 """The front-end server that answers at the MX endpoint."""
@@ -87,7 +87,7 @@ def _fold(*parts: str) -> str:
 def _received(trace: Trace, accepted: datetime, arrived: datetime) -> list[str]:
     """The Received chain, newest first. Each hop keeps whole seconds, as everywhere in mail."""
     middle = min(arrived, accepted + timedelta(seconds=1))
-    submitted = trace.path == PathName.SUBMISSION
+    submitted = trace.path in MAILBOX_PATHS
     hub = _fold(
         f"Received: from {MAILBOX_SERVER if submitted else FRONT_DOOR} (2603:10a6:20b:2dc::11)",
         f"by {_HUB} (2603:10a6:10:2c8::15) with",
@@ -98,7 +98,7 @@ def _received(trace: Trace, accepted: datetime, arrived: datetime) -> list[str]:
 
 
 def _first_hop(trace: Trace, accepted: datetime) -> str:
-    if trace.path == PathName.SUBMISSION:
+    if trace.path in MAILBOX_PATHS:
         # Mailbox submission: Exchange shows no trace of the SMTP client here, only in X-ClientProxiedBy.
         return _fold(
             f"Received: from {MAILBOX_SERVER}",
@@ -127,7 +127,7 @@ def _last_hop(trace: Trace, arrived: datetime) -> str:
 
 
 def _authentication(trace: Trace) -> list[str]:
-    if trace.path == PathName.SUBMISSION:
+    if trace.path in MAILBOX_PATHS:
         return [
             _fold(
                 "Authentication-Results: dkim=none (message not signed)",
@@ -153,7 +153,7 @@ def _authentication(trace: Trace) -> list[str]:
 
 
 def _entity(trace: Trace, accepted: datetime) -> list[str]:
-    submitted = trace.path == PathName.SUBMISSION
+    submitted = trace.path in MAILBOX_PATHS
     originating = submitted or trace.attributed
     fields = [
         *_common(trace, accepted),
@@ -164,10 +164,9 @@ def _entity(trace: Trace, accepted: datetime) -> list[str]:
         f"X-MS-Exchange-Organization-MessageDirectionality: {'Originating' if originating else 'Incoming'}",
     ]
     if submitted:
-        fields += [
-            "X-MS-Exchange-CrossTenant-MailboxType: HOSTED",
-            _fold(f"X-ClientProxiedBy: {SUBMISSION_DOOR} (2603:10a6:208:154::7)", f"To {MAILBOX_SERVER}"),
-        ]
+        fields.append("X-MS-Exchange-CrossTenant-MailboxType: HOSTED")
+        if trace.path == PathName.SUBMISSION:
+            fields.append(_fold(f"X-ClientProxiedBy: {SUBMISSION_DOOR} (2603:10a6:208:154::7)", f"To {MAILBOX_SERVER}"))
     elif trace.path == PathName.DIRECT and trace.mail_from.endswith(f"@{TENANT_DOMAIN}") and not trace.attributed:
         fields += [
             "X-MS-Exchange-Organization-InternalOrgSender: True",
@@ -179,7 +178,7 @@ def _entity(trace: Trace, accepted: datetime) -> list[str]:
 def _common(trace: Trace, accepted: datetime) -> list[str]:
     """The fields that Exchange keeps on a message wherever it goes."""
     stamped = f"{accepted:%d %b %Y %H:%M:%S}.{accepted.microsecond // 100:04d} (UTC)"
-    if trace.path == PathName.SUBMISSION or trace.report:
+    if trace.path in MAILBOX_PATHS or trace.report:
         entity = "Hosted"
     else:
         entity = "HybridOnPrem" if trace.attributed else "Internet"
@@ -202,7 +201,7 @@ def _common(trace: Trace, accepted: datetime) -> list[str]:
 
 def _arrival(trace: Trace, accepted: datetime, arrived: datetime) -> list[str]:
     """What filtering and the mailbox server add."""
-    internal = trace.path == PathName.SUBMISSION or trace.report
+    internal = trace.path in MAILBOX_PATHS or trace.report
     scl, verdict, category = ("5", "SPM", "SPM") if trace.junk else ("1", "NSPM", "NONE")
     if internal and not trace.junk:
         scl, verdict = "-1", "SKI"
@@ -234,7 +233,7 @@ def _latency(span: timedelta) -> str:
 
 def _outbound(trace: Trace, accepted: datetime) -> list[str]:
     """What is left of Exchange's fields on mail that has gone out to the internet."""
-    submitted = trace.path == PathName.SUBMISSION
+    submitted = trace.path in MAILBOX_PATHS
     return [
         *_common(trace, accepted),
         f"X-MS-Exchange-CrossTenant-AuthAs: {'Internal' if submitted else 'Anonymous'}",

@@ -6,7 +6,6 @@ Each mailbox has a port of its own, so that a fault of one leaves the others alo
 from __future__ import annotations
 
 import asyncio
-import hmac
 import io
 import ssl
 from argparse import Namespace
@@ -24,10 +23,11 @@ from pymap.exceptions import InvalidAuth
 from pymap.imap import IMAPConnection
 from pymap.imap.state import ConnectionState
 from pymap.parsing import EndLine, Params, Space
+from pymap.parsing.command import Command, CommandAuth
 from pymap.parsing.command.nonauth import AuthenticateCommand, LoginCommand
 from pymap.parsing.commands import Commands
 from pymap.parsing.primitives import Atom
-from pymap.parsing.response import CommandResponse, Response, ResponseBye, ResponseNo, ResponseOk
+from pymap.parsing.response import CommandResponse, Response, ResponseBad, ResponseBye, ResponseNo, ResponseOk
 from pymap.parsing.specials import AString
 from pymap.user import UserMetadata
 from pysasl import SASLAuth
@@ -41,11 +41,14 @@ from checks.lab.faults import FaultBoard
 from checks.lab.headers import MAILBOX_SERVER
 from checks.lab.imap_folders import DurableFolders
 from checks.lab.listener import Listener
-from checks.lab.tenant import Account, Secrets
+from checks.lab.logins import Logins
+from checks.lab.tenant import Account
 
 _SERVER_WORD = b64encode(MAILBOX_SERVER.upper().encode("utf-16-le"))
 _EXCHANGE_GREETING = b"The Microsoft Exchange IMAP4 service is ready. [" + _SERVER_WORD + b"]"
 _OTHER_GREETING = b"IMAP4rev1 service ready"
+_NOT_CONNECTED = b"User is authenticated but not connected."
+_ROLE = "IMAP.AccessAsApp"
 _BYE = b"Connection is closed. 13"
 
 
@@ -118,13 +121,13 @@ class MailboxConfig(Config):
 
 
 class MailboxLogin(Login):
-    """One account, by password or by bearer token."""
+    """One account, by password or by an app's access token."""
 
-    def __init__(self, config: Config, address: str, secrets: Secrets) -> None:
+    def __init__(self, config: Config, account: Account, logins: Logins) -> None:
         super().__init__(config)
-        self._address = address
-        self._token = secrets.token
-        self.users_dict[address] = UserMetadata(config, address, password=secrets.password)
+        self._account = account
+        self._logins = logins
+        self.users_dict[account.address] = UserMetadata(config, account.address, password=logins.password(account))
 
     async def authenticate(self, credentials: ServerCredentials) -> Identity:
         """Check the credentials.
@@ -137,16 +140,16 @@ class MailboxLogin(Login):
         try:
             credentials.verify(None)
         except ExternalVerificationRequired as required:
-            token = (required.token or "").encode()
-            if credentials.authzid.lower() == self._address and hmac.compare_digest(token, self._token.encode()):
+            mine = credentials.authzid.lower() == self._account.address
+            if mine and self._logins.token_is_good(self._account, required.token or "", _ROLE):
                 return Identity(credentials.authzid, self, None, frozenset())
         raise InvalidAuth
 
     async def authorize(self, authenticated: Identity, authzid: str) -> Identity:  # type: ignore[override]
         """Return whose mailbox it is; addresses are compared without regard to case."""
-        if authzid.lower() != self._address:
+        if authzid.lower() != self._account.address:
             raise InvalidAuth
-        return Identity(self._address, self, None, authenticated.roles)
+        return Identity(self._account.address, self, None, authenticated.roles)
 
 
 class MailboxState(ConnectionState):
@@ -155,6 +158,7 @@ class MailboxState(ConnectionState):
     def __init__(self, mailbox: Mailbox) -> None:
         super().__init__(mailbox.login, mailbox.config)
         self._mailbox = mailbox
+        self._by_token = False
 
     @property
     def logged_in(self) -> bool:
@@ -177,7 +181,14 @@ class MailboxState(ConnectionState):
             await super().do_authenticate(cmd, creds)
         except InvalidAuth:
             return refusal
+        self._by_token = isinstance(creds, ExternalCredentials)
         return ResponseOk(cmd.tag, cmd.command + b" completed.")
+
+    async def do_command(self, cmd: Command) -> CommandResponse:
+        """Answer a command; an app without a permission on the mailbox finds out after its login."""
+        if self._by_token and isinstance(cmd, CommandAuth) and not self._mailbox.admits_app():
+            return ResponseBad(cmd.tag, _NOT_CONNECTED)
+        return await super().do_command(cmd)
 
 
 class MailboxSession(IMAPConnection):
@@ -252,19 +263,24 @@ class Mailbox:
         *,
         port: int,
         tls: ssl.SSLContext,
-        secrets: Secrets,
+        logins: Logins,
     ) -> None:
         self.config = MailboxConfig(account)
         self.config.set_cache[account.address] = (folders, FilterSet())
-        self.login = MailboxLogin(self.config, account.address, secrets)
+        self.login = MailboxLogin(self.config, account, logins)
         self.listener: Listener[MailboxSession] = Listener(account.mailbox, port, self._protocol, tls)
         self._account = account
         self._faults = faults
+        self._logins = logins
         self._tasks: set[asyncio.Task[None]] = set()
 
     def has(self, fault: str) -> bool:
         """Tell whether a fault of this mailbox is on."""
         return self._faults.is_on(self._account.mailbox, fault)
+
+    def admits_app(self) -> bool:
+        """Tell whether the app has a permission on the mailbox."""
+        return self._logins.may_use(self._account.mailbox)
 
     async def apply_faults(self) -> None:
         """Open or close the port and cut sessions, as the faults of the moment want it."""

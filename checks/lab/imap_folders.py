@@ -7,7 +7,7 @@ it is writing, a log of changes that grows for ever, and a MIME parse of every m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -25,6 +25,7 @@ from checks.lab.store import Mail, MailStore, Place, instant
 from checks.lab.tenant import FOLDERS, INBOX
 
 _EXPUNGED_KEPT = 10_000  # UIDs; a session further behind than this finds out when it asks for the message
+_SEEN = "\\Seen"
 
 
 class LazyMessage(Message):
@@ -55,6 +56,8 @@ class RecentChanges(ModSequences):
         self._now = 0
         self._changed: dict[int, int] = {}
         self._gone: dict[int, int] = {}
+        self.forgotten = 0
+        """Up to this sequence number, messages may have gone without a trace."""
 
     @property
     def highest(self) -> int:
@@ -75,21 +78,26 @@ class RecentChanges(ModSequences):
             self._changed.pop(uid, None)
             self._gone[uid] = self._now
         while len(self._gone) > _EXPUNGED_KEPT:
-            del self._gone[next(iter(self._gone))]
+            self.forgotten = self._gone.pop(next(iter(self._gone)))
 
     def find_updated(self, mod_seq: int) -> tuple[frozenset[int], frozenset[int]]:
         """Return the UIDs that were changed, and those that were expunged, after *mod_seq*."""
-        return _since(self._changed, mod_seq), _since(self._gone, mod_seq)
+        changed, gone = _since(self._changed, mod_seq), _since(self._gone, mod_seq)
+        return frozenset(uid for _, uid in changed), frozenset(uid for _, uid in gone)
+
+    def after(self, mod_seq: int) -> list[tuple[int, int]]:
+        """Return the changes after *mod_seq* in their order, each as its sequence number and a UID."""
+        return sorted([*_since(self._changed, mod_seq), *_since(self._gone, mod_seq)])
 
 
-def _since(changes: dict[int, int], mod_seq: int) -> frozenset[int]:
+def _since(changes: dict[int, int], mod_seq: int) -> list[tuple[int, int]]:
     """Walk back from the newest change; the dict is in order of change."""
     found = []
     for uid in reversed(changes):
         if changes[uid] <= mod_seq:
             break
-        found.append(uid)
-    return frozenset(found)
+        found.append((changes[uid], uid))
+    return found
 
 
 class DurableFolder(MailboxData):
@@ -98,12 +106,24 @@ class DurableFolder(MailboxData):
     def __init__(self, owner: MailboxSet, store: MailStore, place: Place) -> None:
         super().__init__(owner._content_cache, owner._thread_cache)  # noqa: SLF001  what MailboxSet itself does
         self._store = store
-        self._place = place
+        self.place = place
         state = store.folders[place]
         self._uid_validity = state.uid_validity
         self._max_uid = state.next_uid - 1
-        self._mod_sequences = RecentChanges()
+        self._mod_sequences = self.changes = RecentChanges()
         self._messages = {uid: LazyMessage(uid, mail) for uid, mail in state.mails.items()}
+        self._mod_sequences.update(self._messages)
+        self._idents_gone: dict[int, str] = {}
+
+    @property
+    def mails(self) -> Mapping[int, Mail]:
+        """What lies in it, by UID."""
+        return self._store.folders[self.place].mails
+
+    def ident_of(self, uid: int) -> str | None:
+        """Return the identity of a message that is here, or has been."""
+        mail = self.mails.get(uid)
+        return mail.ident if mail else self._idents_gone.get(uid)
 
     async def show(self, uid: int, mail: Mail) -> LazyMessage:
         """Make a stored message visible to the sessions; the caller holds the store's `order`."""
@@ -130,22 +150,36 @@ class DurableFolder(MailboxData):
 
     async def _add(self, mail: Mail) -> LazyMessage:
         async with self._store.order:
-            uid = await self._store.add(self._place, mail)
+            uid = await self._store.add(self.place, mail)
             return await self.show(uid, mail)
 
     async def copy(self, uid: int, destination: MailboxData, *, recent: bool = False) -> int | None:  # noqa: ARG002
         """Copy a message into another folder; return its UID there."""
-        mail = self._store.folders[self._place].mails.get(uid)
+        mail = self.mails.get(uid)
         if mail is None or not isinstance(destination, DurableFolder):
             return None
-        return (await destination._add(mail)).uid  # noqa: SLF001  of this class
+        twin = Mail(content=mail.content, arrived=mail.arrived, flags=mail.flags)
+        return (await destination._add(twin)).uid  # noqa: SLF001  of this class
 
-    async def move(self, uid: int, destination: MailboxData, *, recent: bool = False) -> int | None:
+    async def move(self, uid: int, destination: MailboxData, *, recent: bool = False) -> int | None:  # noqa: ARG002
         """Move a message into another folder; return its UID there."""
-        new_uid = await self.copy(uid, destination, recent=recent)
-        if new_uid is not None:
-            await self.delete([uid])
+        mail = self.mails.get(uid)
+        if mail is None or not isinstance(destination, DurableFolder):
+            return None
+        new_uid = (await destination._add(mail)).uid  # noqa: SLF001  of this class
+        await self.delete([uid])
         return new_uid
+
+    async def set_read(self, uid: int, *, read: bool) -> None:
+        """Mark a message as read or unread; nothing happens when it is gone."""
+        mail, message = self.mails.get(uid), self._messages.get(uid)
+        if mail is None or message is None:
+            return
+        flags = {*mail.flags, _SEEN} if read else {*mail.flags} - {_SEEN}
+        message.permanent_flags = frozenset(Flag(flag.encode("ascii")) for flag in flags)
+        self._mod_sequences.update([uid])
+        self._updated.set()
+        await self._store.set_flags(self.place, uid, flags)
 
     async def update(self, uid: int, cached_msg: CachedMessage, flag_set: frozenset[Flag], mode: FlagOp) -> Message:
         """Change the flags of a message."""
@@ -153,7 +187,7 @@ class DurableFolder(MailboxData):
         message = await super().update(uid, cached_msg, flag_set, mode)
         if message.permanent_flags != before or mode is FlagOp.REPLACE:
             flags = [bytes(flag).decode("ascii") for flag in message.permanent_flags]
-            await self._store.set_flags(self._place, uid, flags)
+            await self._store.set_flags(self.place, uid, flags)
         return message
 
     async def delete(self, uids: Iterable[int]) -> None:
@@ -161,7 +195,10 @@ class DurableFolder(MailboxData):
         gone = [uid for uid in uids if uid in self._messages]
         if gone:
             async with self._store.order:
-                await self._store.expunge(self._place, gone)
+                self._idents_gone.update((uid, self.mails[uid].ident) for uid in gone if uid in self.mails)
+                while len(self._idents_gone) > _EXPUNGED_KEPT:
+                    del self._idents_gone[next(iter(self._idents_gone))]
+                await self._store.expunge(self.place, gone)
                 await super().delete(gone)
 
 

@@ -21,7 +21,7 @@ from checks.lab.headers import Trace, stamp
 from checks.lab.imap_folders import DurableFolder
 from checks.lab.ndr import RECIPIENT_NOT_FOUND, reason_outside, report
 from checks.lab.store import Consignment, Mail, MailStore, Place, instant
-from checks.lab.tenant import ACCOUNTS, INBOX, JUNK, SENT, Account, PathName, Peer
+from checks.lab.tenant import ACCOUNTS, INBOX, JUNK, MAILBOX_PATHS, SENT, Account, PathName, Peer
 
 _log = logging.getLogger(__name__)
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
@@ -42,6 +42,8 @@ class Submission:
     recipients: Sequence[str]
     content: bytes
     attributed: bool
+    sent_copy: bool = False
+    """A copy goes into the Sent Items of the mailbox that sends."""
 
 
 class RateLimit:
@@ -172,7 +174,7 @@ class PostOffice:
 
     def _plan(self, mail: Submission, now: float) -> list[Consignment]:
         due = now + self._transit + self._faults.seconds(mail.path, "delay")
-        if mail.path is PathName.SUBMISSION:
+        if mail.path in MAILBOX_PATHS:
             due += self._limits[mail.mail_from].turn(now) - now
         plan = [one for recipient in mail.recipients for one in self._plan_one(mail, recipient, now, due)]
         if self._faults.is_on(mail.path, "lose"):
@@ -180,7 +182,7 @@ class PostOffice:
         elif self._faults.is_on(mail.path, "duplicate"):
             plan += [replace(one, key=secrets.token_hex(12)) for one in plan]
         sender = tenant.account_of(mail.mail_from)
-        if mail.path is PathName.SUBMISSION and sender is not None:
+        if mail.sent_copy and sender is not None:
             trace = replace(_trace(mail, mail.mail_from, now), sent_copy=True)
             plan.append(_consignment(sender, SENT, now, trace, mail.content, flags=("\\Seen",)))
         return plan

@@ -16,14 +16,18 @@ from typing import Any
 from checks.lab.certificates import load_certificates
 from checks.lab.control import ControlServer
 from checks.lab.endpoints import Endpoint
+from checks.lab.entra import Directory, TokenAuthority, identity_platform, load_app_keys
 from checks.lab.errors import LabError
-from checks.lab.faults import FaultBoard
+from checks.lab.faults import ENTRA, FaultBoard
+from checks.lab.graph import Gate, microsoft_graph
+from checks.lab.https import WebEndpoint
 from checks.lab.imap import Mailbox
 from checks.lab.imap_folders import DurableFolders
+from checks.lab.logins import Logins
 from checks.lab.post import PostOffice
-from checks.lab.settings import has_connector_address, load_secrets, write_settings
+from checks.lab.settings import has_connector_address, load_secrets, write_settings, write_tokens
 from checks.lab.store import MailStore
-from checks.lab.tenant import ACCOUNTS, PathName
+from checks.lab.tenant import ACCOUNTS, SMTP_PATHS, PathName
 
 DEFAULT_PORTS: Mapping[str, int] = {
     "relay": 9831,
@@ -32,6 +36,8 @@ DEFAULT_PORTS: Mapping[str, int] = {
     "inbox": 9834,
     "noreply": 9835,
     "outside": 9836,
+    "entra": 9837,
+    "graph": 9838,
 }
 """One block, always the same, so that settings and dashboards stay valid from one start to the next."""
 FREE_PORTS: Mapping[str, int] = dict.fromkeys(DEFAULT_PORTS, 0)
@@ -94,13 +100,27 @@ async def _start(
     office = PostOffice(store, folders, faults, transit=transit, messages_per_minute=messages_per_minute)
     stack.push_async_callback(_cancelled, asyncio.create_task(office.run()))
 
-    parts: list[Endpoint | Mailbox] = [
-        Endpoint(path, ports[path], certificates, faults, office, accounts) for path in PathName
+    directory = Directory(load_app_keys(home, certificates.app_file), faults)
+    authority = TokenAuthority(home / "entra.key", directory)
+    write_tokens(home, authority)
+    logins = Logins(accounts, directory, authority)
+    entra = identity_platform(directory, authority)
+    graph = microsoft_graph(Gate(directory, authority, faults, trees), store, office, faults)
+
+    parts: list[Endpoint | Mailbox | WebEndpoint] = [
+        *(Endpoint(path, ports[path], certificates, faults, office, logins) for path in SMTP_PATHS),
+        WebEndpoint(ENTRA, ports[ENTRA], entra, certificates.valid, closed=lambda: faults.is_on(ENTRA, "entra_down")),
+        WebEndpoint(
+            PathName.GRAPH.value,
+            ports[PathName.GRAPH],
+            graph,
+            certificates.valid,
+            closed=lambda: faults.is_on(PathName.GRAPH, "graph_down"),
+        ),
     ]
     for account, tree in trees.items():
-        known = accounts[account.mailbox]
         port = ports[account.mailbox]
-        parts.append(Mailbox(account, tree, faults, port=port, tls=certificates.valid, secrets=known))
+        parts.append(Mailbox(account, tree, faults, port=port, tls=certificates.valid, logins=logins))
     for part in parts:
         stack.push_async_callback(part.close)
 

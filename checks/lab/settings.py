@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,34 +9,27 @@ from typing import Any
 
 import yaml
 
-from checks.lab.certificates import Certificates, write_private
+from checks.lab.certificates import Certificates, kept_secret, write_private
+from checks.lab.entra import Proof, Resource, TokenAuthority
 from checks.lab.listener import HOST
 from checks.lab.tenant import ACCOUNTS, CONNECTOR_ADDRESS, INBOX, JUNK, TENANT_DOMAIN, Secrets
 
 SETTINGS_FILE = "relaycanary.yaml"
+_LONG = 400 * 86_400  # seconds
 _HEAD = "# Written by the lab at each start: the simulated tenant contoso.example. Changes are lost.\n"
 
 
 def load_secrets(directory: Path) -> dict[str, Secrets]:
-    """Return the password and the token of each mailbox; made once, then kept."""
-    return {
-        account.mailbox: Secrets(
-            password=_kept(directory / f"password-{account.mailbox}"),
-            token=_kept(directory / f"token-{account.mailbox}"),
-        )
-        for account in ACCOUNTS
-    }
+    """Return the password of each mailbox; made once, then kept."""
+    return {account.mailbox: Secrets(kept_secret(directory / f"password-{account.mailbox}")) for account in ACCOUNTS}
 
 
-def _kept(path: Path) -> str:
-    try:
-        kept = path.read_text("ascii").strip()
-    except (OSError, ValueError):
-        kept = ""
-    if not kept:
-        kept = secrets.token_urlsafe(32)
-        write_private(path, f"{kept}\n".encode())
-    return kept
+def write_tokens(directory: Path, authority: TokenAuthority) -> None:
+    """Write an access token for each mailbox of the tenant, for agents that take one from a file."""
+    for account in ACCOUNTS:
+        if account.hosted:
+            token, _ = authority.issue(Resource.OUTLOOK, Proof.SECRET, _LONG)
+            write_private(directory / f"token-{account.mailbox}", f"{token}\n".encode())
 
 
 def has_connector_address() -> bool:
@@ -60,7 +52,7 @@ def write_settings(directory: Path, ports: Mapping[str, int], certificates: Cert
         by_address: the relay path proves itself by its source address, otherwise by its client certificate.
     """
     key = directory / "k1"
-    _kept(key)
+    kept_secret(key)
     settings = {
         "agent": {
             "site": "lab",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ class Mail:
     arrived: float
     """Seconds since 1970."""
     flags: tuple[str, ...] = ()
+    ident: str = field(default_factory=lambda: secrets.token_hex(12))
+    """Stays with the message when it moves to another folder of its mailbox."""
 
 
 @dataclass(slots=True)
@@ -74,6 +76,7 @@ class MailStore:
         validity = int(now.timestamp())
         places = [Place(account.mailbox, folder) for account in ACCOUNTS for folder in FOLDERS]
         self.folders = {place: FolderState(validity) for place in places}
+        self._where: dict[tuple[str, str], tuple[Place, int]] = {}
         self._load()
 
     def _load(self) -> None:
@@ -95,8 +98,13 @@ class MailStore:
                 case _:
                     state.mails[int(uid[0])] = _mail(entry)
         for place, number, now_set in flags:
-            mail = self.folders[place].mails[number]
-            self.folders[place].mails[number] = Mail(content=mail.content, arrived=mail.arrived, flags=now_set)
+            self.folders[place].mails[number] = replace(self.folders[place].mails[number], flags=now_set)
+        for place, state in self.folders.items():
+            self._where.update({(place.mailbox, mail.ident): (place, uid) for uid, mail in state.mails.items()})
+
+    def find(self, mailbox: str, ident: str) -> tuple[Place, int] | None:
+        """Return the folder and the UID of a message, wherever in its mailbox it lies now."""
+        return self._where.get((mailbox, ident))
 
     async def save_folders(self) -> None:
         """Make the UIDVALIDITY of new folders durable, before anybody sees it."""
@@ -118,7 +126,7 @@ class MailStore:
         await self._journal.commit(put, [f"way/{one.key}" for one, _ in arrivals])
         for (one, mail), uid in zip(arrivals, uids, strict=True):
             self.on_the_way.pop(one.key, None)
-            self.folders[one.place].mails[uid] = mail
+            self._show(one.place, uid, mail)
         return uids
 
     async def add(self, place: Place, mail: Mail) -> int:
@@ -126,14 +134,19 @@ class MailStore:
         put: dict[str, Entry] = {}
         uid = self._place(place, mail, put)
         await self._journal.commit(put)
-        self.folders[place].mails[uid] = mail
+        self._show(place, uid, mail)
         return uid
+
+    def _show(self, place: Place, uid: int, mail: Mail) -> None:
+        self.folders[place].mails[uid] = mail
+        self._where[place.mailbox, mail.ident] = place, uid
 
     def _place(self, place: Place, mail: Mail, put: dict[str, Entry]) -> int:
         # A UID is never given twice, not even when the disk refuses the message that was to have it.
         state = self.folders[place]
         uid, state.next_uid = state.next_uid, state.next_uid + 1
-        put[_key("mail", place, uid)] = Entry({"arrived": mail.arrived, "flags": mail.flags}, mail.content)
+        facts = {"arrived": mail.arrived, "flags": mail.flags, "ident": mail.ident}
+        put[_key("mail", place, uid)] = Entry(facts, mail.content)
         put[_key("folder", place)] = state.entry()
         return uid
 
@@ -141,7 +154,7 @@ class MailStore:
         """Change the flags of a message; nothing happens when it is gone."""
         if (mail := self.folders[place].mails.get(uid)) is None:
             return
-        changed = Mail(content=mail.content, arrived=mail.arrived, flags=tuple(sorted(flags)))
+        changed = replace(mail, flags=tuple(sorted(flags)))
         self.folders[place].mails[uid] = changed
         await self._journal.commit({_key("flags", place, uid): Entry({"flags": changed.flags})})
 
@@ -150,7 +163,10 @@ class MailStore:
         keys = [_key(kind, place, uid) for uid in uids for kind in ("mail", "flags")]
         await self._journal.commit(delete=keys)
         for uid in uids:
-            self.folders[place].mails.pop(uid, None)
+            mail = self.folders[place].mails.pop(uid, None)
+            # A message that has moved is known by its new place already.
+            if mail is not None and self._where.get((place.mailbox, mail.ident)) == (place, uid):
+                del self._where[place.mailbox, mail.ident]
 
     async def close(self) -> None:
         """Finish what is being written."""
@@ -162,7 +178,9 @@ def _key(kind: str, place: Place, uid: int | None = None) -> str:
 
 
 def _mail(entry: Entry) -> Mail:
-    return Mail(content=entry.body, arrived=entry.facts["arrived"], flags=tuple(entry.facts["flags"]))
+    facts: Mapping[str, Any] = entry.facts
+    known = {"ident": facts["ident"]} if "ident" in facts else {}  # mail of an older lab has none
+    return Mail(content=entry.body, arrived=facts["arrived"], flags=tuple(facts["flags"]), **known)
 
 
 def _way_entry(one: Consignment) -> Entry:

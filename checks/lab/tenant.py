@@ -12,6 +12,9 @@ from enum import StrEnum
 
 TENANT_DOMAIN = "contoso.example"
 TENANT_ID = "8b9e3c1d-4f60-4a57-9d2e-6c0f5a7be310"
+APP_NAME = "relaycanary"
+"""The app registration by which programs of the tenant get their tokens."""
+CLIENT_ID = "6f1d2a54-93b8-4c0e-8a77-2d4f9b1c5e60"
 OUTSIDE_DOMAIN = "outside.example"
 CONNECTOR_ADDRESS = "127.0.0.2"
 """The source address that the tenant's inbound connector knows; anything else is anonymous."""
@@ -19,6 +22,7 @@ CONNECTOR_ADDRESS = "127.0.0.2"
 INBOX = "INBOX"
 JUNK = "Junk Email"
 SENT = "Sent Items"
+DELETED = "Deleted Items"
 
 
 class PathName(StrEnum):
@@ -27,6 +31,12 @@ class PathName(StrEnum):
     RELAY = "relay"
     SUBMISSION = "submission"
     DIRECT = "direct"
+    GRAPH = "graph"
+
+
+SMTP_PATHS = (PathName.RELAY, PathName.SUBMISSION, PathName.DIRECT)
+MAILBOX_PATHS = frozenset({PathName.SUBMISSION, PathName.GRAPH})
+"""Where a mailbox of the tenant sends: its mail is internal from the first hop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,8 @@ class Account:
     address: str
     hosted: bool
     """True in the tenant, False at the other provider."""
+    user_id: str = ""
+    """The object id of the user in the tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,6 @@ class Secrets:
     """What proves an account."""
 
     password: str
-    token: str
 
     def __repr__(self) -> str:
         """Keep them out of logs and tracebacks."""
@@ -52,11 +63,11 @@ class Secrets:
 
 
 ACCOUNTS = (
-    Account("inbox", f"canary@{TENANT_DOMAIN}", hosted=True),
-    Account("noreply", f"noreply@{TENANT_DOMAIN}", hosted=True),
+    Account("inbox", f"canary@{TENANT_DOMAIN}", hosted=True, user_id="0a4c7f92-6d1e-4b83-a5f0-9c3e2b7d8161"),
+    Account("noreply", f"noreply@{TENANT_DOMAIN}", hosted=True, user_id="71e5d0b8-2c9f-4a36-8d47-e0b6a1f3c592"),
     Account("outside", f"canary@{OUTSIDE_DOMAIN}", hosted=False),
 )
-FOLDERS = (INBOX, JUNK, SENT)
+FOLDERS = (INBOX, JUNK, SENT, DELETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,8 @@ class Peer:
     """DNS names of the client certificate, once TLS has verified it."""
     account: Account | None = None
     """Who is signed in; only client submission has that."""
+    by_token: bool = False
+    """An app has signed in for the account."""
 
 
 def account_of(address: str) -> Account | None:

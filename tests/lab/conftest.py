@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 from imapclient import IMAPClient
+from lab.microsoft import access_token, graph_client
 
 from checks.lab import Lab
 from checks.lab.settings import has_connector_address
@@ -163,12 +165,27 @@ def xoauth2(user: str, token: str) -> Callable[..., str]:
 
 @pytest.fixture
 def secret() -> Callable[[Lab, str], str]:
-    """Read what the lab wrote, such as token-noreply."""
+    """Read what the lab wrote, such as password-noreply."""
     return lambda lab, name: (lab.directory / name).read_text().strip()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_other_authorities() -> Iterator[None]:
+    """In requests, these win over the CA that msal and azure-identity are told to trust."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture
-def sender(lab: Lab, secret: Callable[[Lab, str], str]) -> Callable[..., Sender]:
+def token() -> Callable[..., str]:
+    """Get an access token, for Exchange Online unless told, as programs of the tenant do."""
+    return access_token
+
+
+@pytest.fixture
+def sender(lab: Lab, token: Callable[..., str]) -> Callable[..., Sender]:
     """A client of a path, as the settings of the lab have it; anything may be changed."""
 
     def make(path: str, of: Lab | None = None, **changes: Any) -> Sender:
@@ -179,7 +196,7 @@ def sender(lab: Lab, secret: Callable[[Lab, str], str]) -> Callable[..., Sender]
             "submission": {
                 "sender": NOREPLY,
                 "recipient": CANARY,
-                "login": lambda client: client.auth("XOAUTH2", xoauth2(NOREPLY, secret(where, "token-noreply"))),
+                "login": lambda client: client.auth("XOAUTH2", xoauth2(NOREPLY, token(where))),
             },
         }
         return Sender(where, path, **{**usual[path], **changes})
@@ -228,3 +245,10 @@ def reader(lab: Lab, secret: Callable[[Lab, str], str]) -> Iterator[Callable[...
             return Reader(client)
 
         yield open_
+
+
+@pytest.fixture
+def graph(lab: Lab) -> Iterator[httpx.Client]:
+    """A client of Graph with a good token, for what an official client does not ask."""
+    with graph_client(lab) as client:
+        yield client

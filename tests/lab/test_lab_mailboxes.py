@@ -54,24 +54,28 @@ def test_what_is_offered_is_what_works(connect):
 
 
 @pytest.mark.parametrize("mailbox", MAILBOXES)
-def test_a_mailbox_takes_its_password_and_its_token(connect, lab, secret, mailbox):
+def test_a_mailbox_takes_its_password(connect, lab, secret, mailbox):
     connect(mailbox).login(MAILBOXES[mailbox], secret(lab, f"password-{mailbox}"))
-    connect(mailbox).oauth2_login(MAILBOXES[mailbox].upper(), secret(lab, f"token-{mailbox}"))
     connect(mailbox).plain_login(MAILBOXES[mailbox], secret(lab, f"password-{mailbox}"))
 
 
-def test_wrong_credentials_are_refused_in_exchanges_words(connect, lab, secret):
+@pytest.mark.parametrize("mailbox", ["inbox", "noreply"])
+def test_a_mailbox_of_the_tenant_takes_a_token_of_the_app(connect, lab, token, mailbox):
+    connect(mailbox).oauth2_login(MAILBOXES[mailbox].upper(), token(lab))
+
+
+def test_wrong_credentials_are_refused_in_exchanges_words(connect, lab, token):
     with pytest.raises(LoginError, match=r"LOGIN failed\."):
         connect("inbox").login(MAILBOXES["inbox"], "wrong")
     with pytest.raises(LoginError, match=r"AUTHENTICATE failed\."):
         connect("inbox").oauth2_login(MAILBOXES["inbox"], "wrong")
     with pytest.raises(LoginError, match=r"AUTHENTICATE failed\."):
-        connect("inbox").oauth2_login(MAILBOXES["noreply"], secret(lab, "token-inbox"))
+        connect("inbox").oauth2_login(MAILBOXES["noreply"], token(lab))
 
 
-def test_a_token_may_stand_in_the_command_itself(lab, context, secret):
+def test_a_token_may_stand_in_the_command_itself(lab, context, token):
     """SASL-IR (RFC 4959), as Exchange's documentation shows it."""
-    text = f"user=canary@contoso.example\x01auth=Bearer {secret(lab, 'token-inbox')}\x01\x01"
+    text = f"user=canary@contoso.example\x01auth=Bearer {token(lab)}\x01\x01"
     with imaplib.IMAP4_SSL("127.0.0.1", lab.port("inbox"), ssl_context=context, timeout=10) as client:
         client.send(b"A1 AUTHENTICATE XOAUTH2 " + base64.b64encode(text.encode()) + b"\r\n")
         assert client.readline() == b"A1 OK AUTHENTICATE completed.\r\n"
@@ -81,7 +85,7 @@ def test_a_token_may_stand_in_the_command_itself(lab, context, secret):
 
 def test_the_folders_are_those_of_an_english_mailbox_and_fixed(reader):
     client = reader("inbox").client
-    assert {name for _, _, name in client.list_folders()} == {"INBOX", "Junk Email", "Sent Items"}
+    assert {name for _, _, name in client.list_folders()} == {"INBOX", "Junk Email", "Sent Items", "Deleted Items"}
     with pytest.raises(IMAPClientError):
         client.create_folder("More")
     with pytest.raises(IMAPClientError):
@@ -146,13 +150,13 @@ def test_a_mailbox_that_is_down_refuses_connections_and_cuts_sessions(lab, conne
     assert reader(mailbox).uids("nothing") == []
 
 
-def test_refused_logins_leave_open_sessions_alone(lab, connect, reader, secret):
+def test_refused_logins_leave_open_sessions_alone(lab, connect, reader, secret, token):
     kept = reader("inbox").client
     lab.break_("inbox", "imap_login_refused")
     with pytest.raises(LoginError):
         connect("inbox").login(MAILBOXES["inbox"], secret(lab, "password-inbox"))
     with pytest.raises(LoginError):
-        connect("inbox").oauth2_login(MAILBOXES["inbox"], secret(lab, "token-inbox"))
+        connect("inbox").oauth2_login(MAILBOXES["inbox"], token(lab))
     assert kept.noop()
     assert reader("outside").uids("nothing") == []
 

@@ -177,10 +177,10 @@ def test_retired_basic_auth_refuses_passwords_and_takes_tokens(lab, sender, secr
     assert sender("submission").send().accepted
 
 
-def test_an_oauth_challenge_comes_before_the_refusal(lab, sender, secret):
+def test_an_oauth_challenge_comes_before_the_refusal(lab, sender, token):
     lab.break_("submission", "oauth_challenge")
     with sender("submission", login=None).secured() as client:
-        text = f"user=noreply@contoso.example\x01auth=Bearer {secret(lab, 'token-noreply')}\x01\x01"
+        text = f"user=noreply@contoso.example\x01auth=Bearer {token(lab)}\x01\x01"
         code, challenge = client.docmd("AUTH", f"XOAUTH2 {base64.b64encode(text.encode()).decode()}")
         assert code == 334
         assert b'"status": "401"' in base64.b64decode(challenge)

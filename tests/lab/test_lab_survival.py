@@ -92,7 +92,7 @@ def test_expunged_mail_stays_expunged_and_its_uid_is_not_given_again(directory, 
 
 
 def test_secrets_and_authority_are_kept_and_settings_are_written_anew(directory):
-    kept = ("ca.pem", "ca.key", "k1", "password-inbox", "token-noreply")
+    kept = ("ca.pem", "ca.key", "k1", "password-inbox", "client-secret", "entra.key")
     with Lab(directory):
         before = {name: (directory / name).read_bytes() for name in kept}
         (directory / "relaycanary.yaml").write_text("changed")

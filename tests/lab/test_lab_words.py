@@ -116,9 +116,9 @@ def test_a_password_logs_in_at_submission(sender, lab, secret):
     assert sender("submission", login=login).send().accepted
 
 
-def test_a_token_may_come_in_a_second_line(sender, lab, secret):
+def test_a_token_may_come_in_a_second_line(sender, lab, token):
     def login(client: smtplib.SMTP) -> tuple[int, bytes]:
-        text = f"user=noreply@contoso.example\x01auth=Bearer {secret(lab, 'token-noreply')}\x01\x01"
+        text = f"user=noreply@contoso.example\x01auth=Bearer {token(lab)}\x01\x01"
         return client.auth("XOAUTH2", lambda challenge=None: None if challenge is None else text)
 
     assert sender("submission", login=login).send().accepted
@@ -134,9 +134,9 @@ def test_a_long_token_is_read_to_its_end(sender):
     assert (outcome.stage, outcome.code) == ("auth", 535)
 
 
-def test_the_account_of_the_other_provider_cannot_submit(sender, lab, secret):
+def test_the_account_of_the_other_provider_cannot_submit(sender, lab, token):
     def login(client: smtplib.SMTP) -> tuple[int, bytes]:
-        text = f"user=canary@outside.example\x01auth=Bearer {secret(lab, 'token-outside')}\x01\x01"
+        text = f"user=canary@outside.example\x01auth=Bearer {token(lab)}\x01\x01"
         return client.auth("XOAUTH2", lambda *_: text)
 
     assert sender("submission", login=login).send().code == 535
