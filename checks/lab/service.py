@@ -25,7 +25,7 @@ from checks.lab.imap import Mailbox
 from checks.lab.imap_folders import DurableFolders
 from checks.lab.logins import Logins
 from checks.lab.post import PostOffice
-from checks.lab.settings import has_connector_address, load_secrets, write_settings, write_tokens
+from checks.lab.settings import has_connector_address, load_secrets, write_settings
 from checks.lab.store import MailStore
 from checks.lab.tenant import ACCOUNTS, SMTP_PATHS, PathName
 
@@ -102,7 +102,6 @@ async def _start(
 
     directory = Directory(load_app_keys(home, certificates.app_file), faults)
     authority = TokenAuthority(home / "entra.key", directory)
-    write_tokens(home, authority)
     logins = Logins(accounts, directory, authority)
     entra = identity_platform(directory, authority)
     graph = microsoft_graph(Gate(directory, authority, faults, trees), store, office, faults)

@@ -10,26 +10,17 @@ from typing import Any
 import yaml
 
 from checks.lab.certificates import Certificates, kept_secret, write_private
-from checks.lab.entra import Proof, Resource, TokenAuthority
 from checks.lab.listener import HOST
-from checks.lab.tenant import ACCOUNTS, CONNECTOR_ADDRESS, INBOX, JUNK, TENANT_DOMAIN, Secrets
+from checks.lab.tenant import ACCOUNTS, CLIENT_ID, CONNECTOR_ADDRESS, INBOX, JUNK, TENANT_DOMAIN, Secrets
 
 SETTINGS_FILE = "relaycanary.yaml"
-_LONG = 400 * 86_400  # seconds
+_APP = "app"
 _HEAD = "# Written by the lab at each start: the simulated tenant contoso.example. Changes are lost.\n"
 
 
 def load_secrets(directory: Path) -> dict[str, Secrets]:
     """Return the password of each mailbox; made once, then kept."""
     return {account.mailbox: Secrets(kept_secret(directory / f"password-{account.mailbox}")) for account in ACCOUNTS}
-
-
-def write_tokens(directory: Path, authority: TokenAuthority) -> None:
-    """Write an access token for each mailbox of the tenant, for agents that take one from a file."""
-    for account in ACCOUNTS:
-        if account.hosted:
-            token, _ = authority.issue(Resource.OUTLOOK, Proof.SECRET, _LONG)
-            write_private(directory / f"token-{account.mailbox}", f"{token}\n".encode())
 
 
 def has_connector_address() -> bool:
@@ -60,7 +51,7 @@ def write_settings(directory: Path, ports: Mapping[str, int], certificates: Cert
             "signing_keys": [{"id": "k1", "secret": {"file": str(key)}}],
         },
         "web": {"listen": f"{HOST}:9825"},
-        "credentials": _credentials(directory),
+        "credentials": _credentials(directory, ports, certificates),
         "paths": _paths(ports, certificates, by_address=by_address),
         "mailboxes": {
             account.mailbox: {
@@ -68,7 +59,7 @@ def write_settings(directory: Path, ports: Mapping[str, int], certificates: Cert
                 "host": HOST,
                 "port": ports[account.mailbox],
                 "ca_file": str(certificates.ca_file),
-                "credential": account.mailbox,
+                "credential": _APP if account.hosted else account.mailbox,
                 "address": account.address,
                 "folders": [INBOX, JUNK],
             }
@@ -84,22 +75,27 @@ def write_settings(directory: Path, ports: Mapping[str, int], certificates: Cert
     return file
 
 
-def _credentials(directory: Path) -> dict[str, Any]:
-    """Bearer tokens for the tenant, where passwords are on their way out; a password for the other provider."""
-    return {
+def _credentials(directory: Path, ports: Mapping[str, int], certificates: Certificates) -> dict[str, Any]:
+    """The app for the tenant, where passwords are on their way out; a password for the other provider."""
+    passwords = {
         account.mailbox: {
-            "kind": "token",
-            "username": account.address,
-            "token": {"file": str(directory / f"token-{account.mailbox}")},
-        }
-        if account.hosted
-        else {
             "kind": "password",
             "username": account.address,
             "password": {"file": str(directory / f"password-{account.mailbox}")},
         }
         for account in ACCOUNTS
+        if not account.hosted
     }
+    app = {
+        "kind": "entra",
+        "tenant": TENANT_DOMAIN,
+        "client_id": CLIENT_ID,
+        "client_secret": {"file": str(directory / "client-secret")},
+        "authority": f"https://{HOST}:{ports['entra']}",
+        "graph_url": f"https://{HOST}:{ports['graph']}",
+        "ca_file": str(certificates.ca_file),
+    }
+    return {_APP: app, **passwords}
 
 
 def _paths(ports: Mapping[str, int], certificates: Certificates, *, by_address: bool) -> dict[str, Any]:
@@ -116,7 +112,7 @@ def _paths(ports: Mapping[str, int], certificates: Certificates, *, by_address: 
             "kind": "submission",
             **common,
             "port": ports["submission"],
-            "credential": "noreply",
+            "credential": _APP,
             "sender": f"noreply@{TENANT_DOMAIN}",
         },
         "direct": {"kind": "direct_send", **common, "port": ports["direct"], "sender": canary},

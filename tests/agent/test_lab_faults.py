@@ -37,7 +37,8 @@ class Expected:
     """What a fault of a path makes of a canary.
 
     `says` is a pattern in the reasons, `counts` what the books show beside the canary itself, `path` another path
-    than the broken one to send by, `value` the seconds that the fault takes.
+    than the broken one to send by, `value` the seconds that the fault takes. `after` is how many canaries come first:
+    a token that was good until now fails one canary before there is another, or none.
     """
 
     outcome: Outcome
@@ -46,6 +47,7 @@ class Expected:
     counts: Mapping[str, int] = field(default_factory=dict)
     path: str | None = None
     value: str = ""
+    after: int = 0
 
 
 def replied(outcome: Outcome, reply: str) -> Expected:
@@ -107,20 +109,43 @@ PATH_FAULTS = {
     "duplicate": Expected(outcome=Outcome.DELIVERED, counts={"canaries_duplicates": 1}),
     "bounce": Expected(outcome=Outcome.BOUNCED, says="550 5.1.10"),
     "forged_canary": Expected(outcome=Outcome.LOST, patience="hurried", counts={"messages_ignored": 1}),
+    "role_missing": Expected(outcome=Outcome.AUTH_FAILED, says="no role SMTP.SendAsApp", after=1),
+    "mailbox_not_permitted": replied(Outcome.DEFERRED, "430 4.2.0 STOREDRV"),
+}
+ENTRA_FAULTS = {
+    "secret_wrong": Expected(outcome=Outcome.AUTH_FAILED, says="AADSTS7000215", after=1),
+    "secret_expired": Expected(outcome=Outcome.AUTH_FAILED, says="AADSTS7000222", after=1),
+    "app_unknown": Expected(outcome=Outcome.AUTH_FAILED, says="AADSTS700016", after=1),
+    "wrong_cloud": Expected(outcome=Outcome.AUTH_FAILED, says="AADSTS900382", after=1),
+    "certificate_unknown": Expected(outcome=Outcome.DELIVERED),
+    "token_expires_soon": Expected(outcome=Outcome.DELIVERED, value="=1"),
+    "entra_unavailable": Expected(outcome=Outcome.DELIVERED),
+    "entra_silent": Expected(outcome=Outcome.DELIVERED),
+    "entra_down": Expected(outcome=Outcome.DELIVERED),
 }
 MAILBOX_FAULTS = {
-    "imap_down": "connect",
-    "imap_login_refused": "login",
-    "imap_bye": "closed",
-    "imap_silent": "timeout",
+    "imap": {
+        "imap_down": "connect",
+        "imap_login_refused": "login",
+        "imap_bye": "closed",
+        "imap_silent": "timeout",
+        "role_missing": "login",
+        "mailbox_not_permitted": "login",
+    },
 }
+READ_BY = {"inbox": "imap", "noreply": "imap", "outside": "imap"}
 
 Row = tuple[str, str]
 """A fault and its target."""
 
 CATALOGUE = sorted((name, str(target)) for name, _, targets in Control(Path()).faults() for target in targets)
 ON_PATHS = [row for row in CATALOGUE if row[1] in MAILBOX_OF]
-ON_MAILBOXES = [row for row in CATALOGUE if row[1] in MAILBOXES]
+ON_ENTRA = [row for row in CATALOGUE if row[1] == "entra"]
+ON_MAILBOXES = [(fault, box) for fault, box in CATALOGUE if box in MAILBOXES and fault in MAILBOX_FAULTS[READ_BY[box]]]
+ON_MAILBOXES.remove(("role_missing", "noreply"))  # a role of Graph, and this mailbox is read over IMAP
+ON_GRAPH = [row for row in CATALOGUE if row[1] == "graph"]
+NOT_USED = {(fault, box) for fault, box in CATALOGUE if box in MAILBOXES} - {*ON_MAILBOXES}
+"""Faults of a way to read that the settings of this mailbox do not use."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,16 +178,21 @@ class Worker:
         try:
             if target in MAILBOX_OF:
                 return await self._on_path(target, fault, PATH_FAULTS[fault])
+            if row in ON_ENTRA:
+                return await self._on_path("submission", fault, ENTRA_FAULTS[fault], target)
             return await self._on_mailbox(target, fault)
         finally:
             await asyncio.to_thread(self.lab.heal)
 
-    async def _on_path(self, target: str, fault: str, expected: Expected) -> Finding:
-        path = expected.path or target
+    async def _on_path(self, usual: str, fault: str, expected: Expected, broken: str | None = None) -> Finding:
+        """Break the path, or what it depends on, and send by it."""
+        path, target = expected.path or usual, broken or usual
         patience = "hasty" if fault.startswith("hang") else expected.patience  # who is quick to give up waits less
-        check, neighbour = f"{path}-{patience}", _neighbour_of_path(target, fault)
+        check, neighbour = f"{path}-{patience}", _neighbour_of_path(usual, fault)
         before = await self._counts(check, MAILBOX_OF[path])
         await asyncio.to_thread(self.lab.break_, target, fault + expected.value)
+        for _ in range(expected.after):
+            await self.agent.outcome_of(check)
         canary, beside = await asyncio.gather(self.agent.send(check), self.agent.outcome_of(neighbour))
         row = await self.agent.concluded(canary)
         after = await self._until_counted(before, expected.counts, check, MAILBOX_OF[path])
@@ -177,13 +207,21 @@ class Worker:
             neighbour_current=await self._current(neighbour),
         )
         await asyncio.to_thread(self.lab.heal)
-        finding.after_healing = await self.agent.outcome_of(f"{path}-patient")
+        again = self._recovered if expected.after else self.agent.outcome_of
+        finding.after_healing = await again(f"{path}-patient")
         return finding
+
+    async def _recovered(self, check: str) -> str:
+        """Send until it is well again: Entra is not asked for a token at each canary while it refuses them."""
+        async with asyncio.timeout(20):
+            while (outcome := await self.agent.outcome_of(check)) != "delivered":
+                await asyncio.sleep(0.2)
+        return outcome
 
     async def _on_mailbox(self, target: str, fault: str) -> Finding:
         check, neighbour = f"{target}-hurried", _neighbour_of_mailbox(target)
         await asyncio.to_thread(self.lab.break_, target, fault)
-        if fault == "imap_login_refused":  # it takes nothing from those who are in
+        if fault in {"imap_login_refused", "role_missing"}:  # they take nothing from those who are in
             await asyncio.to_thread(self.lab.break_, target, "imap_bye")
             await asyncio.to_thread(self.lab.heal, target, "imap_bye")
         await self._until(lambda: not self._mailbox(target).up)
@@ -303,9 +341,7 @@ async def _work(rows: list[Row], findings: dict[Row, Finding | Exception], folde
 def findings(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Row, Finding | Exception]:
     """Run all rows, those that wait longest first."""
     found: dict[Row, Finding | Exception] = {}
-    rows = [row for row in ON_PATHS if row[0] in PATH_FAULTS] + [
-        row for row in ON_MAILBOXES if row[0] in MAILBOX_FAULTS
-    ]
+    rows = [*(row for row in ON_PATHS if row[0] in PATH_FAULTS), *ON_ENTRA, *ON_MAILBOXES]
     folder = tmp_path_factory.mktemp("faults")
 
     async def story() -> None:
@@ -326,15 +362,17 @@ def _of(findings: Mapping[Row, Finding | Exception], row: Row) -> Finding:
 
 def test_every_fault_of_the_catalogue_has_a_row() -> None:
     assert {fault for fault, _ in ON_PATHS} == PATH_FAULTS.keys()
-    assert {fault for fault, _ in ON_MAILBOXES} == MAILBOX_FAULTS.keys()
-    assert sorted(ON_PATHS + ON_MAILBOXES) == CATALOGUE
+    assert {fault for fault, _ in ON_ENTRA} == ENTRA_FAULTS.keys()
+    for mailbox, how in READ_BY.items():
+        assert MAILBOX_FAULTS[how].keys() >= {fault for fault, box in ON_MAILBOXES if box == mailbox}
+    assert sorted([*ON_PATHS, *ON_ENTRA, *ON_MAILBOXES, *NOT_USED, *ON_GRAPH]) == CATALOGUE
 
 
-@pytest.mark.parametrize(("fault", "target"), ON_PATHS)
+@pytest.mark.parametrize(("fault", "target"), [*ON_PATHS, *ON_ENTRA])
 def test_a_fault_of_a_path_gives_its_outcome_and_harms_no_other(
     findings: Mapping[Row, Finding | Exception], fault: str, target: str
 ) -> None:
-    expected, found = PATH_FAULTS[fault], _of(findings, (fault, target))
+    expected, found = {**PATH_FAULTS, **ENTRA_FAULTS}[fault], _of(findings, (fault, target))
     assert (found.outcome, found.verdict) == (expected.outcome, DEFAULT_VERDICT[expected.outcome]), found.reasons
     assert re.search(expected.says, found.reasons), found.reasons
     assert found.current is DEFAULT_VERDICT[expected.outcome]
@@ -351,7 +389,7 @@ def test_while_a_mailbox_cannot_be_read_nothing_is_known_and_nothing_is_lost(
     found = _of(findings, (fault, target))
     assert found.current is Verdict.UNKNOWN
     assert found.concluded_while_blind is None
-    assert found.mailbox_reason == MAILBOX_FAULTS[fault]
+    assert found.mailbox_reason == MAILBOX_FAULTS[READ_BY[target]][fault]
     assert (found.neighbour, found.neighbour_current) == ("delivered", Verdict.PASS)
     assert (found.outcome, found.verdict) == ("delivered", "pass"), found.reasons
     assert found.after_healing == "delivered"

@@ -198,7 +198,7 @@ def secrets_of(lab: Path) -> Mapping[str, bytes]:
     """Read what nobody may see: passwords, tokens, the signing key, the lab's control token, private keys."""
     found = {path.name: path.read_bytes().strip() for path in lab.glob("*-*") if path.suffix == ""}
     found["k1"] = (lab / "k1").read_bytes().strip()
-    for name in ("ca.key", "relay-client.pem"):
+    for name in ("ca.key", "relay-client.pem", "app.pem", "entra.key"):
         _, _, rest = (lab / name).read_bytes().partition(b"PRIVATE KEY-----\n")
         found[name] = rest.split(b"\n")[0]
     with suppress(FileNotFoundError):  # it goes with the lab

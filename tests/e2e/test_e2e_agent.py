@@ -164,11 +164,13 @@ def test_faults_are_listed_for_what_the_lab_has_and_for_nothing_else(folder: Fol
     listed = folder.relaycanary("lab", "break", "inbox")
     assert (listed.returncode, listed.stderr) == (0, "")
     assert {line.split()[0] for line in listed.stdout.splitlines()} == {
-        *("imap_bye", "imap_down", "imap_login_refused", "imap_silent")
+        *("imap_bye", "imap_down", "imap_login_refused", "imap_silent", "role_missing", "mailbox_not_permitted"),
+        *("throttled", "graph_unavailable", "graph_gateway_timeout", "graph_slow", "graph_silent"),
+        *("delta_expired", "delta_replays"),
     }
     unknown = folder.relaycanary("lab", "break", "rely")
     assert (unknown.returncode, unknown.stdout) == (1, "")
-    assert "direct, inbox, noreply, outside, relay, submission" in unknown.stderr
+    assert "direct, entra, graph, inbox, noreply, outside, relay, submission" in unknown.stderr
 
 
 def test_an_unknown_check_exits_64_and_names_those_there_are(folder: Folder, write_settings: Write) -> None:
@@ -182,10 +184,10 @@ def test_an_unknown_check_exits_64_and_names_those_there_are(folder: Folder, wri
 def test_the_search_for_secrets_finds_one_in_every_form(folder: Folder, lab: Lab) -> None:
     secrets = secrets_of(lab.directory)
     assert secrets.keys() == {
-        *(f"{kind}-{mailbox}" for kind in ("password", "token") for mailbox in ("inbox", "noreply", "outside")),
-        *("k1", "ca.key", "relay-client.pem", "control.json"),
+        *(f"password-{mailbox}" for mailbox in ("inbox", "noreply", "outside")),
+        *("client-secret", "k1", "ca.key", "relay-client.pem", "app.pem", "entra.key", "control.json"),
     }
-    for number, form in enumerate(forms_of(secrets["token-inbox"])):
+    for number, form in enumerate(forms_of(secrets["client-secret"])):
         folder.outputs["planted"] = f"before{form.decode()}after {number}"
-        assert folder.places_of_secrets() == ["token-inbox in planted"]
+        assert folder.places_of_secrets() == ["client-secret in planted"]
     del folder.outputs["planted"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from checks.lab.entra.directory import Directory, Proof, Resource, load_app_keys
+from checks.lab.entra.directory import Directory, Resource, load_app_keys
 from checks.lab.entra.service import identity_platform
 from checks.lab.entra.tokens import Claims, TokenAuthority, TokenRefused, Wrong
 
 __all__ = [
     "Claims",
     "Directory",
-    "Proof",
     "Resource",
     "TokenAuthority",
     "TokenRefused",

@@ -72,10 +72,10 @@ class TokenAuthority:
         key = dict(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True))
         return {"keys": [{**key, "use": "sig", "kid": self._kid, "x5t": self._kid, "alg": "RS256", "issuer": issuer}]}
 
-    def issue(self, resource: Resource, proof: Proof, lifetime: int | None = None) -> tuple[str, int]:
+    def issue(self, resource: Resource, proof: Proof) -> tuple[str, int]:
         """Return a token for *resource*, for an app that has proved itself, and its lifetime in seconds."""
         now = int(time.time())
-        lifetime = lifetime or int(self._directory.seconds("token_expires_soon")) or LIFETIME
+        lifetime = int(self._directory.seconds("token_expires_soon")) or LIFETIME
         claims = {
             "aud": resource.value,
             "iss": _ISSUER,

@@ -22,6 +22,7 @@ from typing import Any
 
 from checks.lab.graph.ids import folder_id, message_id
 from checks.lab.store import Mail, Place, instant
+from checks.lab.tenant import SENT
 
 _PREVIEW = 255  # characters
 _TAG = re.compile(r"<[^<>]*>")
@@ -160,6 +161,8 @@ DEFAULT_PROPERTIES = tuple(name for name in PROPERTIES if name not in {"internet
 def resource(item: Item, select: tuple[str, ...] | None) -> dict[str, Any]:
     """Return the message as JSON, with the properties that were asked for."""
     names = DEFAULT_PROPERTIES if select is None else ("id", *select)
+    if item.place.folder == SENT:  # what lies there has never been on its way
+        names = tuple(name for name in names if name != "internetMessageHeaders")
     return {"@odata.etag": item.etag, **{name: PROPERTIES[name](item) for name in names}}
 
 

@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 _RECIPIENT_FIELDS = ("toRecipients", "ccRecipients", "bccRecipients")
 _KNOWN = {"subject", "body", "importance", "from", "sender", "internetMessageHeaders", "replyTo", *_RECIPIENT_FIELDS}
 _ADDRESS = re.compile(r"[^\s<>@,;:\"]+@[^\s<>@,;:\"]+")
+_MOST_OWN_HEADERS = 5
 _FIELD_NAME = re.compile(r"[Xx]-[A-Za-z0-9-]{1,100}")
 _BCC = re.compile(rb"^bcc:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE | re.MULTILINE)
 
@@ -124,6 +125,9 @@ def _from_json(body: dict[str, Any], sender: str) -> tuple[bytes, tuple[str, ...
 
 def _own_headers(headers: Any) -> list[tuple[str, str]]:
     found = [(str(one.get("name")), str(one.get("value"))) for one in headers if isinstance(one, dict)]
+    if len(found) > _MOST_OWN_HEADERS:
+        message = f"Maximum number of headers in one message should be less than or equal to {_MOST_OWN_HEADERS}."
+        raise bad_request(message, "InvalidInternetMessageHeaderCollection")
     for name, value in found:
         if _FIELD_NAME.fullmatch(name) is None:
             message = f"The internet message header name '{name[:60]}' should start with 'x-' or 'X-'."
