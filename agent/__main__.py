@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -63,6 +63,59 @@ def _run(
     from agent.commands.run import run
 
     raise typer.Exit(run(config, verbose=verbose))
+
+
+@app.command("init")
+def _init(  # noqa: PLR0913, PLR0917 - one option for each answer
+    output: Annotated[Path, typer.Option("--output", "-o", help="The settings file to write.")] = Path(
+        "relaycanary.yaml"
+    ),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    domain: Annotated[str | None, typer.Option(help="The domain that mail is sent from.")] = None,
+    recipients: Annotated[Literal["inside", "outside"] | None, typer.Option(help="Who is sent to.")] = None,
+    licensed: Annotated[
+        bool | None, typer.Option("--licensed-mailbox/--no-licensed-mailbox", help="A mailbox to send as?")
+    ] = None,
+    static_ip: Annotated[bool | None, typer.Option(help="A static IPv4 address of your own?")] = None,
+    certificate: Annotated[bool | None, typer.Option(help="A TLS certificate for the domain?")] = None,
+    certificate_file: Annotated[str | None, typer.Option(help="Key, certificate and intermediates, in PEM.")] = None,
+    port_25_blocked: Annotated[
+        bool | None, typer.Option("--port-25-blocked/--port-25-open", help="Outgoing port 25 blocked?")
+    ] = None,
+    sender: Annotated[str | None, typer.Option(help="The address canaries are sent from.")] = None,
+    read: Annotated[
+        Literal["imap", "graph", "imap-tenant"] | None, typer.Option(help="How their mailbox is read.")
+    ] = None,
+    mailbox: Annotated[str | None, typer.Option(help="The address canaries go to.")] = None,
+    imap_host: Annotated[str | None, typer.Option(help="Its IMAP host, for a mailbox elsewhere.")] = None,
+    site: Annotated[str | None, typer.Option(help="Where this agent stands.")] = None,
+    method: Annotated[
+        Literal["submission", "relay", "direct_send"] | None, typer.Option(help="Set up this way of sending.")
+    ] = None,
+) -> None:
+    """Ask a few questions, say which way of sending suits, and write a commented settings file.
+
+    Without a terminal nothing is asked: every answer is an option. Exit code: 0, or 1 if it cannot be written.
+
+    Example: relaycanary init --domain contoso.com --recipients outside -o /etc/relaycanary/relaycanary.yaml
+    """
+    from agent.commands.init import Target, init
+
+    given = {
+        "domain": domain,
+        "recipients": recipients,
+        "licensed": licensed,
+        "static_ip": static_ip,
+        "certificate": True if certificate is None and certificate_file else certificate,
+        "certificate_file": certificate_file,
+        "port_25_blocked": port_25_blocked,
+        "sender": sender,
+        "reading": read,
+        "mailbox": mailbox,
+        "imap_host": imap_host,
+        "site": site,
+    }
+    raise typer.Exit(init(Target(file=output, force=force), given, method))
 
 
 @app.command("check-config")

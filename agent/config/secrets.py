@@ -10,6 +10,9 @@ from agent.config import environment
 from checks.errors import LocalFault
 from checks.settings import SecretReference
 
+PLACEHOLDER = "replace-this-line-by-the-secret"
+"""What `relaycanary init` puts where a secret belongs, until somebody fills it in."""
+
 _LARGEST = 64 * 1024
 
 

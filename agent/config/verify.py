@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from agent.config.model import SigningKey
 from agent.config.problems import Key, Problems
-from agent.config.secrets import SecretSource, read_file
+from agent.config.secrets import PLACEHOLDER, SecretSource, read_file
 from checks.errors import LocalFault
 from checks.settings import FileReference, SecretReference, Section
 
@@ -45,7 +45,8 @@ class Verifier:
     def _secret(self, reference: SecretReference, where: Key) -> None:
         source = SecretSource(reference)
         try:
-            source()
+            if source() == PLACEHOLDER:
+                self.problems.warning(where, f"{reference.file or reference.env} does not hold the secret yet")
         except LocalFault as fault:
             self.problems.error(where, str(fault))
         if source.readable_by_others():

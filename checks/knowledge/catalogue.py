@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -147,16 +147,38 @@ class ClassRow(Entry):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """All rows, in order."""
+    """All rows, in order; each kind is read when it is first needed, since one diagnosis needs few of them."""
 
-    smtp: Sequence[ReplyRow]
-    http: Sequence[ReplyRow]
-    connection: Sequence[ConnectionRow]
-    classes: Sequence[ClassRow]
-    outcomes: Sequence[OutcomeRow]
-    error_codes: frozenset[str] = field(default_factory=frozenset)
+    @cached_property
+    def smtp(self) -> Sequence[ReplyRow]:
+        """What answers in mail protocols mean."""
+        return tuple(_reply_rows(_MAIL_FILES))
+
+    @cached_property
+    def http(self) -> Sequence[ReplyRow]:
+        """What answers of Entra and Graph mean."""
+        return tuple(_reply_rows(["http"]))
+
+    @cached_property
+    def connection(self) -> Sequence[ConnectionRow]:
+        """What failures without an answer mean."""
+        return tuple(_connection_rows())
+
+    @cached_property
+    def outcomes(self) -> Sequence[OutcomeRow]:
+        """What the ends of canaries mean."""
+        return tuple(_outcome_rows())
+
+    @cached_property
+    def classes(self) -> Sequence[ClassRow]:
+        """What a code without a row of its own means."""
+        return tuple(_class_rows())
+
+    @cached_property
+    def error_codes(self) -> frozenset[str]:
+        """The error codes of Graph that have a row, by which they are found in a line."""
+        return frozenset(code for row in self.http for code in row.enhanced if not code.startswith("AADSTS"))
 
     def rows_for(self, protocol: Protocol) -> Sequence[ReplyRow]:
         """The rows of answers in this protocol."""
@@ -165,17 +187,8 @@ class Catalogue:
 
 @lru_cache(maxsize=1)
 def catalogue() -> Catalogue:
-    """The catalogue that is shipped; read on first use, then kept."""
-    sources: Mapping[str, str] = _read("sources")["sources"]
-    http = tuple(_reply_rows(["http"], sources))
-    return Catalogue(
-        smtp=tuple(_reply_rows(_MAIL_FILES, sources)),
-        http=http,
-        connection=tuple(_connection_rows(sources)),
-        classes=tuple(_class_rows(sources)),
-        outcomes=tuple(_outcome_rows(sources)),
-        error_codes=frozenset(code for row in http for code in row.enhanced if not code.startswith("AADSTS")),
-    )
+    """The catalogue that is shipped, kept once it was asked for."""
+    return Catalogue()
 
 
 def split_enhanced(code: str | None) -> tuple[int, int, int] | None:
@@ -200,32 +213,38 @@ def _read(name: str) -> dict[str, Any]:
         return tomllib.load(file)
 
 
-def _reply_rows(names: Sequence[str], sources: Mapping[str, str]) -> Iterator[ReplyRow]:
+@lru_cache(maxsize=1)
+def _sources() -> Mapping[str, str]:
+    sources: Mapping[str, str] = _read("sources")["sources"]
+    return sources
+
+
+def _reply_rows(names: Sequence[str]) -> Iterator[ReplyRow]:
     for row in (row for name in names for row in _read(name)["row"]):
         sets = {"reply": frozenset(row.pop("reply", ())), "paths": frozenset(row.pop("paths", _EVERYWHERE))}
-        yield ReplyRow(**{**row, **sets, **_cited(row, sources)})
+        yield ReplyRow(**{**row, **sets, **_cited(row)})
 
 
-def _connection_rows(sources: Mapping[str, str]) -> Iterator[ConnectionRow]:
+def _connection_rows() -> Iterator[ConnectionRow]:
     for row in _read("connection")["row"]:
         causes = frozenset(Cause(word) for word in row.pop("causes"))
         stages = frozenset(Stage(word) for word in row.pop("stages", ()))
-        yield ConnectionRow(**{**row, **_cited(row, sources)}, causes=causes, stages=stages)
+        yield ConnectionRow(**{**row, **_cited(row)}, causes=causes, stages=stages)
 
 
-def _outcome_rows(sources: Mapping[str, str]) -> Iterator[OutcomeRow]:
+def _outcome_rows() -> Iterator[OutcomeRow]:
     for row in _read("outcomes")["row"]:
         outcomes = frozenset(Outcome(word) for word in row.pop("outcomes"))
-        yield OutcomeRow(**{**row, **_cited(row, sources)}, outcomes=outcomes)
+        yield OutcomeRow(**{**row, **_cited(row)}, outcomes=outcomes)
 
 
-def _class_rows(sources: Mapping[str, str]) -> Iterator[ClassRow]:
+def _class_rows() -> Iterator[ClassRow]:
     for row in _read("classes")["class"]:
         sets = {name: frozenset(row.pop(name, ())) for name in ("reply", "http")}
         stages = frozenset(Stage(word) for word in row.pop("stages", ()))
-        yield ClassRow(**{**row, **sets, **_cited(row, sources)}, stages=stages)
+        yield ClassRow(**{**row, **sets, **_cited(row)}, stages=stages)
 
 
-def _cited(row: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, str]:
+def _cited(row: Mapping[str, Any]) -> dict[str, str]:
     """The row's reference in full: `source` may be a key of the shared ones."""
-    return {"source": sources.get(row["source"], row["source"])}
+    return {"source": _sources().get(row["source"], row["source"])}
