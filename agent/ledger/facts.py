@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from agent.ledger import records
-from agent.ledger.schema import blind, bounces, canaries, folders, sightings, specs
+from agent.ledger.schema import blind, bounces, canaries, folders, sightings, specs, totals
 from checks.core.lifecycle import State
 from checks.core.model import BlindSpan, Bounce, Canary, Facts, MessageRef, Sighting, Watching
+
+ATTRIBUTED = "canaries_attributed"
+"""Running total of a check: sightings that carried the header of the tenant's connector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,11 @@ def due(connection: Connection, now: float, limit: int) -> list[Due]:
     for row in rows:
         oldest[row.mailbox] = min(row.started_at, oldest.get(row.mailbox, row.started_at))
     watching = {mailbox: _watching(connection, mailbox, since) for mailbox, since in oldest.items()}
-    return [_due(row, seen.get(row.id, ()), bounced.get(row.id, ()), watching[row.mailbox]) for row in rows]
+    attributed = _attributed(connection, {row.name for row in rows})
+    return [
+        _due(row, seen.get(row.id, ()), bounced.get(row.id, ()), watching[row.mailbox], row.name in attributed)
+        for row in rows
+    ]
 
 
 def next_due(connection: Connection) -> float | None:
@@ -50,7 +57,15 @@ def next_due(connection: Connection) -> float | None:
     return None if found is None else float(found)
 
 
-def _due(row: Row[Any], seen: Sequence[Sighting], bounced: Sequence[Bounce], watching: Watching) -> Due:
+def _attributed(connection: Connection, names: Collection[str]) -> set[str]:
+    """Name the checks on which the connector's header has been seen."""
+    seen = select(totals.c.owner).where(totals.c.metric == ATTRIBUTED, totals.c.owner.in_(names), totals.c.value > 0)
+    return set(connection.execute(seen).scalars())
+
+
+def _due(
+    row: Row[Any], seen: Sequence[Sighting], bounced: Sequence[Bounce], watching: Watching, attributed: bool
+) -> Due:
     facts = Facts(
         canary=Canary(
             id=row.id,
@@ -66,6 +81,7 @@ def _due(row: Row[Any], seen: Sequence[Sighting], bounced: Sequence[Bounce], wat
         sightings=seen,
         bounces=bounced,
         watching=watching,
+        attribution_known=attributed,
     )
     return Due(facts, row.facts)
 

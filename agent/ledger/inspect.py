@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.ledger import connect, records, snapshot, verify
 from agent.ledger.errors import LedgerError
-from agent.ledger.schema import canaries, evidence, runs, sightings, standings
+from agent.ledger.facts import ATTRIBUTED
+from agent.ledger.schema import canaries, evidence, runs, sightings, standings, totals
 from agent.ledger.snapshot import Snapshot
 from checks.core.model import Attempt, Conclusion, Outcome, Verdict
 
@@ -85,6 +86,17 @@ def audit(url: str, tell: Callable[[str], None]) -> Audit:
         tell("the books")
         problems = [*defects, *verify.problems(connection)]
         return Audit(canaries=verify.count_canaries(connection), problems=problems)
+
+
+def attributed_canaries(url: str, check: str) -> int:
+    """Count the sightings of *check* that carried the header of the tenant's connector.
+
+    Raises:
+        LedgerError: as `picture`.
+    """
+    of_check = (totals.c.owner == check) & (totals.c.metric == ATTRIBUTED)
+    with _reading(url) as connection:
+        return sum(int(value) for value in connection.execute(select(totals.c.value).where(of_check)).scalars())
 
 
 def upgrade(url: str) -> tuple[str | None, str]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from agent.ledger import canaries as facts
 from agent.ledger import records
+from agent.ledger.facts import ATTRIBUTED
 from agent.ledger.schema import blind, bounces, canaries, evidence, folders, sightings, specs
 from agent.ledger.writer import Transaction
 from checks.core.model import Bounce, MessageRef, Sighting
@@ -130,6 +131,8 @@ def _sight(transaction: Transaction, look: LookRecord, found: Sighting) -> None:
     if row.sightings:
         transaction.changes.count(row.name, "canaries_duplicates", {"method": method})
     if found.findings is not None:
+        if found.findings.attributed:
+            transaction.changes.count(row.name, ATTRIBUTED, {"method": method})
         for mechanism, result in found.findings.results.items():
             labels = {"method": method, "mechanism": mechanism, "result": result}
             transaction.changes.count(row.name, "authentication", labels)

@@ -7,8 +7,17 @@ from checks.core.model import Expectations, Findings, TlsFacts
 _NOTHING = Findings()
 
 
-def unmet(expect: Expectations, findings: Findings | None, tls: TlsFacts | None) -> tuple[str, ...]:
-    """List the expectations that do not hold, each naming what was expected and what was found."""
+ATTRIBUTION_UNOBSERVED = "attribution_unobserved"
+"""Reason: `attributed` is expected and not found, on a mailbox that has never shown the header: it may not stamp it."""
+
+
+def unmet(
+    expect: Expectations, findings: Findings | None, tls: TlsFacts | None, *, attribution_known: bool = False
+) -> tuple[str, ...]:
+    """List the expectations that do not hold, each naming what was expected and what was found.
+
+    That the connector's header is missing says something only where it is known to be stamped (*attribution_known*).
+    """
     seen = findings or _NOTHING
     reasons = [
         f"{mechanism}: expected {wanted}, found {seen.results.get(mechanism, 'nothing')}"
@@ -17,7 +26,7 @@ def unmet(expect: Expectations, findings: Findings | None, tls: TlsFacts | None)
     ]
     if expect.tls is not None and _tls_version(tls) < _as_tuple(expect.tls):
         reasons.append(f"tls: expected {expect.tls} or later, found {tls.version if tls else 'no TLS'}")
-    if expect.attributed is not None and seen.attributed is not expect.attributed:
+    if _misattributed(expect, seen) and (attribution_known or seen.attributed):
         reasons.append(f"attributed: expected {_word(expect.attributed)}, found {_word(seen.attributed)}")
     if expect.scl_max is not None and (seen.scl is None or seen.scl > expect.scl_max):
         found = "nothing" if seen.scl is None else str(seen.scl)
@@ -28,6 +37,17 @@ def unmet(expect: Expectations, findings: Findings | None, tls: TlsFacts | None)
     missing = [name for name in expect.headers if name.lower() not in seen.headers]
     reasons.extend(f"header: expected {name}, found nothing" for name in missing)
     return tuple(reasons)
+
+
+def unjudged(expect: Expectations, findings: Findings | None, *, attribution_known: bool) -> tuple[str, ...]:
+    """List what is expected and not found, but cannot be held against the canary."""
+    seen = findings or _NOTHING
+    silent = _misattributed(expect, seen) and not (attribution_known or seen.attributed)
+    return (ATTRIBUTION_UNOBSERVED,) if silent else ()
+
+
+def _misattributed(expect: Expectations, seen: Findings) -> bool:
+    return expect.attributed is not None and seen.attributed is not expect.attributed
 
 
 def _word(value: bool | None) -> str:

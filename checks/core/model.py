@@ -338,6 +338,7 @@ class Facts:
 
     `attempt` is None while the hand-over is under way, or, with `abandoned`, when the process that started it is
     gone and nobody can say how far it came. `online` tells whether the agent itself had a working network.
+    `attribution_known` tells whether a canary of this check has ever carried the header of the tenant's connector.
     """
 
     canary: Canary
@@ -347,6 +348,7 @@ class Facts:
     sightings: Sequence[Sighting]
     bounces: Sequence[Bounce]
     watching: Watching
+    attribution_known: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

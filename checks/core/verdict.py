@@ -110,7 +110,9 @@ def _arrived(facts: Facts, first: Sighting) -> Conclusion:
     if check.expect.placement == "inbox" and (first.junk or (first.findings and first.findings.marked_junk)):
         where = f"in folder {first.ref.folder}" if first.junk else f"marked as junk: {first.findings.marked_junk}"  # type: ignore[union-attr]
         return _conclude(facts, Outcome.JUNK, (f"placement: expected inbox, found {where}", *reasons), first)
-    unmet = expect.unmet(check.expect, first.findings, _tls(facts))
+    known = facts.attribution_known
+    unmet = expect.unmet(check.expect, first.findings, _tls(facts), attribution_known=known)
+    reasons = (*reasons, *expect.unjudged(check.expect, first.findings, attribution_known=known))
     if late:
         return _conclude(facts, Outcome.LATE, (*unmet, *reasons), first)
     if unmet:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from support.make import (
     T0,
@@ -226,8 +228,7 @@ class TestArrival:
             ({"results": {"spf": "pass"}}, Findings(results={"spf": "fail"}), "spf: expected pass, found fail"),
             ({"results": {"dkim": "pass"}}, Findings(), "dkim: expected pass, found nothing"),
             ({"results": {"spf": "pass"}}, None, "spf: expected pass, found nothing"),
-            ({"attributed": True}, Findings(attributed=False), "attributed: expected yes, found no"),
-            ({"attributed": True}, Findings(), "attributed: expected yes, found nothing"),
+            ({"attributed": False}, Findings(attributed=True), "attributed: expected no, found yes"),
             ({"scl_max": 1}, Findings(scl=5), "scl: expected at most 1, found 5"),
             ({"max_hop_delay": 10}, Findings(longest_hop=31.5), "hop: expected at most 10 s, found 31.5 s"),
             ({"headers": ["X-Tag"]}, Findings(), "header: expected X-Tag, found nothing"),
@@ -238,6 +239,18 @@ class TestArrival:
         check = a_check(expect=expecting(**expect))
         result = concluded(seen(3.0, check=check, findings=findings, attempt=accepted(tls="TLSv1.2")))
         assert (result.outcome, result.verdict, result.reasons) == (Outcome.DEGRADED, Verdict.WARN, (reason,))
+
+    @pytest.mark.parametrize(
+        ("found", "word"), [(Findings(attributed=False), "no"), (Findings(), "nothing"), (None, "nothing")]
+    )
+    def test_a_missing_header_of_the_connector_counts_once_it_has_been_seen_on_the_check(self, found, word):
+        silent = seen(3.0, check=a_check(expect=expecting(attributed=True)), findings=found)
+
+        before = concluded(silent)
+        assert (before.outcome, before.reasons) == (Outcome.DELIVERED, ("attribution_unobserved",))
+
+        after = concluded(dataclasses.replace(silent, attribution_known=True))
+        assert (after.outcome, after.reasons) == (Outcome.DEGRADED, (f"attributed: expected yes, found {word}",))
 
     def test_expectations_that_hold_pass(self):
         check = a_check(expect=expecting(results={"spf": "pass"}, tls="1.2", headers=["X-Tag"], scl_max=1))
