@@ -24,6 +24,7 @@ from checks.wire.imap.connection import Connection
 from checks.wire.imap.dial import dial
 from checks.wire.imap.idle import listen
 from checks.wire.imap.session import Opening, Server, Session
+from checks.wire.imap.survey import Survey, survey
 from checks.wire.tls import TlsClient
 
 _Result = TypeVar("_Result")
@@ -156,6 +157,10 @@ class Imap:
         for folder, mine in _by_folder(refs).items():
             gone += await self._ask(folder, partial(reading.delete, folder, mine))
         return gone
+
+    async def survey(self) -> Survey:
+        """Log in and look around: folders, quota, certificates. Nothing in the mailbox is changed."""
+        return await self._ask(self.folders[0], partial(survey, self.folders))
 
     def endpoint(self) -> Endpoint:
         """Tell where it connects to."""

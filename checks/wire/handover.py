@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from checks.core.model import (
@@ -64,15 +64,18 @@ class Handover:
     """One attempt at handing a message over.
 
     The parts of the dialogue write into it: `step` is the command under way, `sent` is set once the final dot has
-    left us, `endpoint`, `connected` and `tls` as they become known.
+    left us, `endpoint`, `local_address` (ours), `connected`, `tls` and `sent_chain` (the server's certificates in DER)
+    as they become known.
     """
 
     def __init__(self, clock: Clock, limits: Timeouts, endpoint: str, observe: Observe | None = None) -> None:
         self.endpoint = endpoint
         self.connected = False
+        self.local_address: str | None = None
         self.sent = False
         self.step = Stage.DNS
         self.tls: TlsFacts | None = None
+        self.sent_chain: Sequence[bytes] = ()
         self._clock = clock
         self._limits = limits
         self._observe = observe
@@ -148,7 +151,7 @@ class Handover:
 
     def accepted(self, reply: Reply) -> Accepted:
         """End it well."""
-        return Accepted(reply=reply, transcript=self._transcript())
+        return Accepted(reply=reply, transcript=self.transcript())
 
     def no_token(self, refused: TokenRefused) -> HandoverEnded:
         """End it where the identity provider gave no token: it never came to the mail server."""
@@ -162,7 +165,7 @@ class Handover:
         return Refused(
             stage=end.stage,
             cause=end.cause,
-            transcript=self._transcript(),
+            transcript=self.transcript(),
             reply=end.reply,
             detail=end.detail,
             sent=self.sent,
@@ -187,7 +190,8 @@ class Handover:
         if len(self._lines) < MAX_LINES:
             self._lines.append(DialogueLine(at=self._clock.steady(), who=who, text=text[:MAX_LINE]))
 
-    def _transcript(self) -> Transcript:
+    def transcript(self) -> Transcript:
+        """Return the evidence so far."""
         return Transcript(
             began_at=self._began_at,
             ended_at=self._clock.steady(),

@@ -18,7 +18,7 @@ from checks.wire.sasl import authenticate
 from checks.wire.session import Session
 from checks.wire.smtp_settings import SmtpSettings
 from checks.wire.tcp import ConnectFailed, connect
-from checks.wire.tls import tls_facts, tls_failure
+from checks.wire.tls import sent_chain, tls_facts, tls_failure
 
 _BEFORE_MAIL = {Stage.DNS, Stage.CONNECT, Stage.GREETING}
 _PERMANENT = 500
@@ -115,6 +115,7 @@ async def _connect(record: Handover, plan: Plan, host: str) -> Link:
         except BaseException:
             connection.close()
             raise
+    record.local_address = link.local_address
     record.remark(f"connected to {record.endpoint}")
     return link
 
@@ -178,6 +179,7 @@ async def _handshake(session: Session, plan: Plan) -> None:
         detail = f"{session.host} is no name that a certificate can carry"
         raise HandoverEnded(Stage.STARTTLS, Cause.TLS, detail) from error
     session.tls = record.tls = tls_facts(connection)
+    record.sent_chain = sent_chain(connection)
     session.extensions, session.mechanisms = {}, []
     record.remark(f"{session.tls.version}, {session.tls.cipher}")
 

@@ -17,6 +17,7 @@ from checks.wire.dns import Resolver
 from checks.wire.handover import Handover, HandoverEnded
 from checks.wire.link import Link
 from checks.wire.opening import Plan, open_session
+from checks.wire.rehearsal import Rehearsal, look_at_certificates, rehearse
 from checks.wire.session import OK, Session
 from checks.wire.smtp_settings import SmtpSettings, split_nameserver
 from checks.wire.tls import TlsClient
@@ -71,11 +72,7 @@ class SmtpPath:
         Raises:
             LocalFault: we could not try; nothing was handed over.
         """
-        for address in (sender, recipient):
-            if not _IN_BRACKETS.fullmatch(address):
-                raise LocalFault(f"{address[:80]!r} cannot be written in an SMTP command")
-        where = self.endpoint()
-        record = Handover(self._clock, self._settings.timeouts, f"{where.host}:{where.port}", self._observe)
+        record = self._record(sender, recipient)
         session: Session | None = None
         try:
             session = await self._session(record)
@@ -93,6 +90,31 @@ class SmtpPath:
         self._part(session, well=True)
         return accepted
 
+    async def rehearse(self, sender: str, recipient: str) -> Rehearsal:
+        """Do all that `send` does up to DATA, on a connection of its own, and take it back: nothing is sent.
+
+        Raises:
+            LocalFault: we could not try.
+        """
+        record = self._record(sender, recipient)
+        untold: HandoverEnded | None = None
+        try:
+            plan = await self._plan(record)
+        except HandoverEnded as no_token:  # the server can be tried without one, up to the login
+            record = self._record(sender, recipient)
+            untold, plan = no_token, await self._plan(record, login=False)
+        record.begin()
+        return await rehearse(record, self._opened(record, plan), sender, recipient, self._clock, unless=untold)
+
+    async def look_at_certificates(self) -> Sequence[bytes]:
+        """Return the certificates that the server shows, in DER, leaf first, even if they cannot be trusted.
+
+        Raises:
+            LocalFault: we could not try.
+        """
+        record = self._record("", "")
+        return await look_at_certificates(record, await self._plan(record, login=False))
+
     async def close(self) -> None:
         """Close every connection, those too that wait for the answer to QUIT."""
         self._idle = None
@@ -101,6 +123,13 @@ class SmtpPath:
             link.abort()
         for link in links:
             await link.wait_closed()
+
+    def _record(self, sender: str, recipient: str) -> Handover:
+        for address in (sender, recipient):
+            if not _IN_BRACKETS.fullmatch(address):
+                raise LocalFault(f"{address[:80]!r} cannot be written in an SMTP command")
+        where = self.endpoint()
+        return Handover(self._clock, self._settings.timeouts, f"{where.host}:{where.port}", self._observe)
 
     async def _session(self, record: Handover) -> Session:
         session, self._idle = self._idle, None
@@ -115,21 +144,24 @@ class SmtpPath:
                 return session
         plan = await self._plan(record)
         record.begin()
+        return await self._opened(record, plan)
+
+    async def _opened(self, record: Handover, plan: Plan) -> Session:
         try:
             return await open_session(record, plan)
         except HandoverEnded as end:
             self._doubt(end, plan.login)
             raise
 
-    async def _plan(self, record: Handover) -> Plan:
-        login = await self._login(record)
+    async def _plan(self, record: Handover, *, login: bool = True) -> Plan:
+        shown = await self._login(record) if login else None
         if not self._helo_known:
             self._helo, self._helo_known = await _own_name(), True
         return Plan(
             settings=self._settings,
             resolver=self._resolver,
             context=None if self._settings.tls == "none" else await self._tls.context(),
-            login=login,
+            login=shown,
             helo=self._helo,
             links=self._links,
         )

@@ -103,7 +103,7 @@ def tls_facts(connection: ssl.SSLObject) -> TlsFacts:
     return TlsFacts(
         version=connection.version() or "",
         cipher=cipher[0] if cipher else "",
-        chain=tuple(known for der in _sent_chain(connection)[:_MAX_CHAIN] if (known := describe_certificate(der))),
+        chain=tuple(known for der in sent_chain(connection)[:_MAX_CHAIN] if (known := describe_certificate(der))),
     )
 
 
@@ -182,7 +182,7 @@ def _alternative_names(certificate: x509.Certificate) -> list[str]:
     return [*names, *map(str, addresses)][:_MAX_NAMES]
 
 
-def _sent_chain(connection: ssl.SSLObject) -> Sequence[bytes]:
+def sent_chain(connection: ssl.SSLObject | ssl.SSLSocket) -> Sequence[bytes]:
     """Return the certificates as the server sent them, leaf first, in DER.
 
     Python has a public method for it since 3.13; before, only the object underneath has it.

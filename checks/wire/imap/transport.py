@@ -9,12 +9,12 @@ import select
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from checks.errors import MailboxUnreadable
 from checks.wire.imap.doorbell import Doorbell
-from checks.wire.tls import tls_failure
+from checks.wire.tls import sent_chain, tls_failure
 
 _Result = TypeVar("_Result")
 
@@ -70,6 +70,10 @@ class Transport:
             raise MailboxUnreadable("tls", tls_failure(error, host)) from None
         except (OSError, ValueError) as error:
             raise MailboxUnreadable("tls", f"the TLS handshake with {host} failed: {_reason(error)}") from None
+
+    def sent_chain(self) -> Sequence[bytes]:
+        """Return the certificates that the server has shown, in DER, leaf first; none without TLS."""
+        return sent_chain(self._sock) if isinstance(self._sock, ssl.SSLSocket) else ()
 
     # Talking
 
