@@ -132,6 +132,17 @@ def _check_config(
     raise typer.Exit(check_config(config, print_settings=print_))
 
 
+@app.command("doctor")
+def _doctor(config: Config = None, json: Json = False) -> None:
+    """Find what will break before it does: DNS, ports, TLS, logins, mailboxes, clock, limits. Nothing is sent.
+
+    Exit code: 0 ok, 1 warnings, 2 failures. Example: relaycanary doctor -c relaycanary.yaml
+    """
+    from agent.commands.doctor import doctor
+
+    raise typer.Exit(doctor(config, json=json))
+
+
 @app.command("probe")
 def _probe(
     check: Annotated[str, typer.Argument(help="The name of a check in the settings.")],

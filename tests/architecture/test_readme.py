@@ -40,13 +40,13 @@ def test_the_settings_in_the_readme_can_be_used(tmp_path):
 
 
 def test_every_command_in_the_readme_exists():
-    commands = r"relaycanary (init|run|check-config|explain|probe|status|ledger \w+|lab break|lab heal)"
+    commands = r"relaycanary (init|run|check-config|doctor|explain|probe|status|ledger \\w+|lab break|lab heal)"
     names = set(re.findall(commands, README))
     for name in sorted(names):
         command = [sys.executable, "-m", "agent", *name.split(), "--help"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, name
-    assert {"check-config", "probe", "status", "lab break", "lab heal"} <= names
+    assert {"check-config", "doctor", "probe", "status", "lab break", "lab heal"} <= names
 
 
 def test_every_make_target_in_the_readme_exists():

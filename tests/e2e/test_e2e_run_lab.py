@@ -62,6 +62,11 @@ def _commands_find_the_running_lab(folder: Folder) -> None:
     told = json.loads(folder.relaycanary("status", "--json").stdout)
     assert {one["check"]: one["verdict"] for one in told["checks"]} == dict.fromkeys(CHECKS, "pass")
 
+    doctor = folder.relaycanary("doctor")
+    assert (doctor.returncode, doctor.stderr) == (0, "")
+    assert re.search(r"^  ok +smtp\.envelope: .*nothing was sent$", doctor.stdout, re.MULTILINE)
+    assert re.search(r"^  ok +headers\.attributed: [1-9]", doctor.stdout, re.MULTILINE)
+
     probe = folder.relaycanary("probe", "relay")
     assert probe.returncode == 0
     assert re.search(r"^PASS relay delivered in ", probe.stdout, re.MULTILINE)
@@ -93,6 +98,9 @@ def _a_fault_turns_one_check_and_healing_turns_it_back(folder: Folder) -> None:
     status = folder.relaycanary("status")
     assert status.returncode == 2
     assert "550 5.7.64" in status.stdout
+    doctor = folder.relaycanary("doctor")
+    assert doctor.returncode == 2
+    assert doctor.stdout.startswith("path relay\n  failure    smtp.envelope: refused at RCPT: 550 5.7.64 ")
     probe = folder.relaycanary("probe", "relay")
     assert probe.returncode == 2
     assert re.search(

@@ -1,0 +1,1 @@
+"""What is examined, one file a subject: each asks, and hands what it learned to the judges. `registry` lists them."""

@@ -1,0 +1,31 @@
+"""Questions to DNS, where no answer is a finding too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+
+from agent.doctor.finding import Finding, not_tested, warning
+from checks.errors import LocalFault
+from checks.wire.dns import Unresolvable
+
+RESERVED = "{domain} is a name for examples and tests (RFC 2606), which has no records in DNS"
+
+
+async def findings_of(name: str, asking: Awaitable[Finding | Sequence[Finding]]) -> list[Finding]:
+    """Return what *asking* comes to; that nobody could tell is a warning, that a library is missing no test."""
+    try:
+        found = await asking
+    except Unresolvable as error:
+        return [
+            warning(
+                name,
+                f"could not be looked up: {error}",
+                meaning="Neither could anybody else tell who asks the same name servers; mail servers treat it as a"
+                " temporary failure.",
+                fix="Check this machine's name servers (/etc/resolv.conf), and those of the domain.",
+                source="RFC 1035 section 4.1.1",
+            )
+        ]
+    except LocalFault as fault:
+        return [not_tested(name, str(fault))]
+    return [found] if isinstance(found, Finding) else list(found)

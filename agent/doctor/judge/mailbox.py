@@ -1,0 +1,134 @@
+"""What was found in a mailbox: its folders, how full it is; or why it cannot be read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from agent.doctor.finding import Finding, failure, not_tested, ok, warning
+from agent.doctor.judge.diagnosed import of_words
+from checks.errors import MailboxUnreadable
+from checks.wire.imap.survey import FolderEntry, Quota
+
+_LANGUAGES = 'Microsoft Learn, "Set-MailboxRegionalConfiguration" (LocalizeDefaultFolderName)'
+_FULL = "Exchange Online limits, mailbox storage; RFC 9208"
+_NEARLY, _ALMOST = 0.90, 0.98
+_SHOWN = 12
+_STEP = 1024
+_JUNK_WORDS = (
+    "junk", "spam", "indésirable", "indesirable", "ongewenste", "no deseado", "indesiderata", "lixo", "skräppost",
+    "uønsket", "søppel", "roskaposti", "śmieci", "nevyžádan", "nevyziadan", "levélszemét", "нежелательн", "небажан",
+    "önemsiz", "gereksiz", "迷惑", "垃圾", "정크", "دعائية",
+)  # fmt: skip
+"""Words of the Junk folder's name in the languages of Exchange, for a suggestion only."""
+
+_MEANING = {
+    "connect": "The server cannot be reached.",
+    "tls": "No trusted encrypted connection could be made.",
+    "login": "The server does not accept the login.",
+    "throttled": "The server asks for less haste.",
+    "timeout": "The server did not answer in time.",
+}
+
+
+def judge_unreadable(error: MailboxUnreadable) -> Finding:
+    """Say why a mailbox could not be looked into."""
+    names = {
+        "connect": "mailbox.port",
+        "tls": "mailbox.tls",
+        "token": "mailbox.token",
+        "login": "mailbox.login",
+    }
+    return of_words(
+        names.get(error.reason, "mailbox.access"),
+        error.detail,
+        meaning=_MEANING.get(error.reason, "The mailbox cannot be read: canaries in it are not seen."),
+        fix="Check host, port, credential and the mailbox permission of the app; on Exchange Online IMAP must be on for"
+        " the mailbox, and a new permission takes up to 2 hours.",
+        source='Microsoft Learn, "Authenticate an IMAP, POP or SMTP connection using OAuth"',
+    )
+
+
+def judge_folders(
+    folders: Sequence[FolderEntry], watched: Sequence[str], unopened: Sequence[str], *, junk: str | None
+) -> list[Finding]:
+    """Judge the watched folders; *unopened* are those of them that cannot be opened, *junk* the one taken for Junk."""
+    findings = []
+    opened = [name for name in watched if name not in unopened]
+    if opened:
+        findings.append(ok("mailbox.folders", f"can be read: {', '.join(opened)}"))
+    findings += [_missing(name, folders, is_junk=name == junk) for name in unopened]
+    if (found := _judge_junk(folders, watched, junk)) is not None:
+        findings.append(found)
+    return findings
+
+
+def _missing(name: str, folders: Sequence[FolderEntry], *, is_junk: bool) -> Finding:
+    suggestion = _suggest(name, folders, is_junk=is_junk)
+    there = [folder.name for folder in folders if "noselect" not in folder.attributes]
+    shown = ", ".join(there[:_SHOWN]) + (" ..." if len(there) > _SHOWN else "")
+    hint = f"write {suggestion!r} instead" if suggestion else "write the name of one that is there"
+    extra = f", and junk: {suggestion!r}" if is_junk and suggestion else ""
+    return failure(
+        "mailbox.folders",
+        f"there is no folder {name!r}; there are: {shown or 'none'}",
+        meaning="A look at the mailbox fails as long as a watched folder is missing, so that every check on it is"
+        " unknown. Exchange names folders in the owner's language.",
+        fix=f"In the mailbox's folders, {hint}{extra}.",
+        source=_LANGUAGES,
+    )
+
+
+def _suggest(name: str, folders: Sequence[FolderEntry], *, is_junk: bool) -> str:
+    """Guess which folder is meant: the one that is marked as Junk (RFC 6154), or called so, or named alike."""
+    if is_junk and (marked := _junk_of(folders)):
+        return marked
+    names = [folder.name for folder in folders]
+    close = difflib.get_close_matches(name.casefold(), [one.casefold() for one in names], n=1)
+    return next((one for one in names if close and one.casefold() == close[0]), "")
+
+
+def _junk_of(folders: Sequence[FolderEntry]) -> str:
+    marked = [folder.name for folder in folders if "junk" in folder.attributes]
+    called = [folder.name for folder in folders if any(word in folder.name.casefold() for word in _JUNK_WORDS)]
+    return next(iter(marked + called), "")
+
+
+def _judge_junk(folders: Sequence[FolderEntry], watched: Sequence[str], junk: str | None) -> Finding | None:
+    real = _junk_of(folders)
+    if junk is not None and (not real or junk.casefold() == real.casefold() or junk in watched):
+        return None
+    where = f"the mailbox has {real!r}" if real else "the mailbox seems to have none either"
+    return warning(
+        "mailbox.junk",
+        f"no watched folder is known as Junk; {where}",
+        meaning="A canary that is filed as junk is not found, and would be called lost.",
+        fix=f"Add {real!r} to folders, and set junk: {real!r}." if real else "Add the Junk folder to folders.",
+        source=_LANGUAGES,
+    )
+
+
+def judge_quota(quota: Quota | None, *, why_not: str) -> Finding:
+    """Judge how full the mailbox is; *why_not* goes on after "not tested:" where nobody told."""
+    if quota is None or not quota.limit:
+        return not_tested("mailbox.quota", why_not)
+    share = quota.used / quota.limit
+    found = f"{share:.0%} full: {_size(quota.used)} of {_size(quota.limit)}"
+    if share < _NEARLY:
+        return ok("mailbox.quota", found)
+    fault = failure if share >= _ALMOST else warning
+    return fault(
+        "mailbox.quota",
+        found,
+        meaning="A full mailbox takes no canaries (552 5.2.2), and sends none.",
+        fix="Delete mail, empty Deleted Items and Recoverable Items; canaries are removed after agent.keep.",
+        source=_FULL,
+    )
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if number < _STEP:
+            return f"{number:.0f} {unit}"
+        number /= _STEP
+    return f"{number:.1f} GiB"
