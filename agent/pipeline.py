@@ -26,7 +26,7 @@ from agent.supervise import supervise
 from agent.watch import Cleaner, Interpreter, Watcher, look_every
 from checks.core.model import Accepted, Attempt, Canary, Certificate, Check, Refused
 from checks.errors import LocalFault
-from checks.ports import Clock, Credential, MailboxReader, SendPath
+from checks.ports import Clock, Credential, Endpoint, MailboxReader, SendPath
 
 _log = structlog.get_logger("pipeline")
 _PRUNE_EVERY = 300.0
@@ -119,7 +119,7 @@ class Pipeline:
         await self._ledger.configure(watched=watched, accounts=parts.accounts, thresholds=thresholds, at=now_at)
         before, self._running = self._running, self._assemble(parts)
         if before is not None:
-            self._schedule.update(list(parts.checks.values()))
+            self._schedule.update(list(parts.checks.values()), moved=_moved(before.parts, parts))
             self._group.create_task(self._retire(before), name="retire")
         self.reload_success_at = self._clock.steady()
 
@@ -302,6 +302,16 @@ async def _close_all(parts: Mapping[str, SendPath | MailboxReader]) -> None:
     for name, defect in zip(parts, closed, strict=True):
         if isinstance(defect, Exception):
             _log.error("part.not_closed", part=name, exc_info=defect)
+
+
+def _moved(before: Parts, parts: Parts) -> set[str]:
+    """Name the checks whose path or mailbox connects to another place than before."""
+
+    def places(one: Parts, check: Check) -> tuple[Endpoint, Endpoint]:
+        return one.paths[check.path].endpoint(), one.mailboxes[check.mailbox].endpoint()
+
+    known = {name: places(before, check) for name, check in before.checks.items()}
+    return {name for name, check in parts.checks.items() if known.get(name) != places(parts, check)}
 
 
 def _thresholds(check: Check) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ nobody fired (a suspended machine, an overloaded one, a clock set forward) are c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from checks.core import verdict
 from checks.core.model import Check
 from checks.ports import Clock
 
@@ -115,15 +116,18 @@ class Schedule:
         """Fire nothing any more."""
         self._scheduler.shutdown(wait=False)
 
-    def update(self, checks: Sequence[Check]) -> None:
-        """Take over the checks as they are configured now; those that are unchanged go on undisturbed."""
+    def update(self, checks: Sequence[Check], *, moved: Container[str] = ()) -> None:
+        """Take over the checks as they are configured now; those that are unchanged go on undisturbed.
+
+        The others send a canary at once: what their last one proved is proved no more. So do those in *moved*.
+        """
         wanted = {check.name: check for check in checks}
         for name in self.timetables.keys() - wanted.keys():
             self._remove(name)
         new = 0
         for name, check in wanted.items():
             known = self.timetables.get(name)
-            if known is not None and known.grid == Grid.of(check):
+            if known is not None and name not in moved and _goes_on(known, check):
                 known.check = check
                 continue
             if known is not None:
@@ -185,3 +189,7 @@ class Schedule:
     def _remove(self, name: str) -> None:
         del self.timetables[name]
         self._scheduler.remove_job(name)
+
+
+def _goes_on(known: Timetable, check: Check) -> bool:
+    return known.grid == Grid.of(check) and verdict.proves(known.check, check)

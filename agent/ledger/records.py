@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -47,6 +48,7 @@ def dump_check(check: Check) -> tuple[str, str]:
     return hashlib.sha256(text.encode()).hexdigest(), text
 
 
+@lru_cache(maxsize=10_000)  # each scrape reads the same few again
 def load_check(text: str) -> Check:
     """Read a check back."""
     return load(Check, text)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, and_, case, func, select
 
 from agent.ledger import records, streaks
-from agent.ledger.schema import canaries, folders, histograms, meta, standings, totals
+from agent.ledger.schema import canaries, folders, histograms, meta, specs, standings, totals
+from checks.core import verdict
 from checks.core.model import Attempt, Check, Outcome, Verdict
 from checks.core.verdict import Standing
 
@@ -53,6 +54,7 @@ class CheckStanding:
 
     `streaks` tells how many canaries in a row, in order of start, were at least as bad as `warn` and `fail`; those
     with `unknown` have a row of their own. `problems` has the newest-started canary of each verdict but `pass`.
+    `check` is the check as it was when that canary started; None where that is not on record any more.
     """
 
     canary: str
@@ -67,6 +69,7 @@ class CheckStanding:
     scl: int | None = None
     streaks: Mapping[Verdict, int] = field(default_factory=dict)
     problems: Mapping[Verdict, Problem] = field(default_factory=dict)
+    check: Check | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +93,13 @@ class Snapshot:
     looked_at: Mapping[str, float | None] = field(default_factory=dict)
 
     def standing_of(self, check: Check) -> Standing:
-        """Put together what the current verdict of *check* depends on."""
+        """Put together what the current verdict of *check* depends on.
+
+        What came of its canaries while it was another check by the same name is not among it.
+        """
         newest = self.standings.get(check.name)
+        if newest is not None and newest.check is not None and not verdict.proves(newest.check, check):
+            newest = None
         return Standing(
             newest=None if newest is None else Verdict(newest.verdict),
             concluded_at=None if newest is None else newest.concluded_at,
@@ -137,8 +145,13 @@ def _standings(connection: Connection) -> dict[str, CheckStanding]:
             scl=row.scl,
             streaks={kind: getattr(row, f"{kind}_streak") for kind in streaks.MEMBERS},
             problems=problems[row.name],
+            check=None if row.check is None else records.load_check(row.check),
         )
-        for row in connection.execute(select(standings))
+        for row in connection.execute(
+            select(standings, specs.c.check)
+            .outerjoin(canaries, canaries.c.id == standings.c.canary)
+            .outerjoin(specs, specs.c.id == canaries.c.spec)
+        )
     }
 
 

@@ -63,11 +63,13 @@ class Interpreter:
         """
         found = Found()
         parsed = [(message, _unharmed(parse_headers, message.headers, _NO_HEADERS)) for message in messages]
-        claimed = [(message, claims) for message, headers in parsed if (claims := _claims(headers))]
-        known = await self._known(claim for _, claims in claimed for claim in claims)
+        claimed = [(message, headers, claims) for message, headers in parsed if (claims := _claims(headers))]
+        known = await self._known(claim for _, _, claims in claimed for claim in claims)
         ours: list[tuple[RawMessage, str]] = []
-        for message, claims in claimed:
-            proven = self._prove(message.ref.folder, claims, known, seen_at)
+        for message, headers, claims in claimed:
+            proven = self._prove(claims, known, seen_at)
+            if isinstance(proven, Genuine):
+                proven = self._ignored(known[proven.id], message.ref.folder, headers) or proven
             if isinstance(proven, Genuine):
                 ours.append((message, proven.id))
             elif proven is not None:
@@ -95,19 +97,21 @@ class Interpreter:
         notice = None if content is None else _unharmed(notices.classify, content, None)
         return None if notice is None else await self._bounced(notice)
 
-    def _prove(
-        self, folder: str, claims: Sequence[Token], known: Mapping[str, KnownCanary], now: float
-    ) -> Genuine | Ignored | None:
+    def _prove(self, claims: Sequence[Token], known: Mapping[str, KnownCanary], now: float) -> Genuine | Ignored | None:
         proven = recognise.prove(claims, self._sent(known), self.secrets)
         if not isinstance(proven, Genuine):
             return proven
         canary = known.get(proven.id)
         if canary is None:
             return Ignored.FOREIGN
-        if not self._awaits(canary) or self.reader.is_sent(folder):
-            return Ignored.COPY
         # One that is still awaited counts however long it took: it would be called lost while it lies here.
         return Ignored.EXPIRED if canary.concluded and now - canary.started_at > self.keep else proven
+
+    def _ignored(self, canary: KnownCanary, folder: str, headers: Headers) -> Ignored | None:
+        """Say why a message with the token of *canary* shows nothing about its arrival; None if it does."""
+        if not self._awaits(canary) or self.reader.is_sent(folder):
+            return Ignored.COPY
+        return Ignored.QUOTED if recognise.quoted(headers, canary.sender) else None
 
     def _awaits(self, canary: KnownCanary) -> bool:
         """Tell whether *canary* was to arrive here: in this mailbox, or in the one that it was before a renaming."""

@@ -6,6 +6,7 @@ is right *and* it is no answer to one: bounces, auto-replies and human answers q
 
 from __future__ import annotations
 
+import email.utils
 import enum
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +33,7 @@ FIELDS = (
 """The header fields that recognition needs; a reader fetches no more than these of other people's mail."""
 
 _MOST_CLAIMS = 8
+_LONGEST_SENDER = 2000
 _ANSWERING = re.compile(r"auto-(?:replied|notified)", re.IGNORECASE)
 
 
@@ -42,6 +44,7 @@ class Ignored(enum.StrEnum):
     FOREIGN = "foreign"  # signed with a key that we do not have, or a canary that is not in our ledger
     EXPIRED = "expired"  # a concluded canary of ours from before the time that the mailbox is kept
     UNREADABLE = "unreadable"  # it could be a bounce, but fetching it breaks the connection each time
+    QUOTED = "quoted"  # the token stands in the subject alone, and somebody else writes: a notice, a forwarded mail
     COPY = "copy"  # a canary of ours for another mailbox (a copy in Sent Items, a forwarded one)
 
 
@@ -75,6 +78,18 @@ def claims(headers: Headers) -> list[token.Token]:
         return []
     marked = _tokens(headers, (HEADER, "Message-ID"))
     return marked if marked or _is_notice(headers) else _tokens(headers, ("Subject",))
+
+
+def quoted(headers: Headers, sender: str) -> bool:
+    """Tell whether a canary of *sender* is only quoted by a message that is no answer to it.
+
+    A server that strips the fields of a canary leaves its sender; a gateway that reports what it holds back writes
+    under its own name, and puts the subject of that mail into its own.
+    """
+    if _tokens(headers, (HEADER, "Message-ID")):
+        return False
+    senders = email.utils.getaddresses([value[:_LONGEST_SENDER] for value in headers.all("From")])
+    return sender.lower() not in {address.lower() for _, address in senders}
 
 
 def mentions(headers: Headers) -> list[token.Token]:

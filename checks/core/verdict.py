@@ -15,6 +15,7 @@ from checks.core import expect, refusal
 from checks.core.model import (
     Accepted,
     BlindSpan,
+    Check,
     Conclusion,
     Facts,
     Outcome,
@@ -214,6 +215,12 @@ class Standing:
     overdue: int
     every: float
     late_after: float
+
+
+def proves(then: Check, now: Check) -> bool:
+    """Tell whether what came of a canary of a check as it was *then* says anything about the check as it is *now*."""
+    what = ((one.path, one.method, one.mailbox, one.sender, one.recipient.lower(), one.expect) for one in (then, now))
+    return next(what) == next(what)
 
 
 def current(standing: Standing, now: float) -> tuple[Verdict, str]:

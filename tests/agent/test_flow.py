@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from support.make import a_check, refused
@@ -11,7 +12,7 @@ from support.world import KEEP, World, in_a_world
 
 from agent.probe import SigningKey
 from checks.core import bounce, findings
-from checks.core.model import Cause, Expectations, Limits, Refused, Stage, Transcript
+from checks.core.model import Cause, Expectations, Limits, Refused, Stage, Transcript, Verdict
 from checks.errors import MailboxUnreadable
 
 
@@ -634,5 +635,45 @@ def test_a_defect_after_the_hand_over_does_not_keep_the_attempt_from_being_writt
 
         world.probe._handed_over = expect
         assert await world.send_and_wait(90) == "delivered"
+
+    tell(tmp_path, story)
+
+
+def test_a_gateway_that_reports_what_it_holds_back_is_no_delivery(tmp_path):
+    """Its notice has the subject of the canary in its own, and nothing else that tells it from one."""
+
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        (message,) = world.path.sent
+        subject = next(line for line in message.split(b"\r\n") if line.startswith(b"Subject: "))
+        notice = b"From: Quarantine <quarantine@gateway.example>\r\n" + subject.replace(b": ", b": Held for you: ", 1)
+        world.tenant.deliver(notice + b"\r\n\r\nRelease it?\r\n")
+        await world.clock.sleep(700)
+        assert await world.outcome(canary) == "lost"
+        assert await world.total("messages_ignored", reason="quoted") == 1
+        assert len(world.tenant.mails) == 1
+
+    tell(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("change", "still_pass"),
+    [
+        ({"path": "other"}, False),
+        ({"mailbox": "other"}, False),
+        ({"recipient": "canary@elsewhere.example"}, False),
+        ({"expect": Expectations(refused="5.7.*")}, False),
+        ({"severity": "critical"}, True),
+        ({"limits": Limits(every=120, late_after=60, lost_after=600)}, True),
+    ],
+)
+def test_a_check_does_not_pass_for_what_another_one_by_its_name_proved(tmp_path, change, still_pass):
+    async def story(world):
+        assert await world.send_and_wait() == "delivered"
+        picture = await world.snapshot()
+        assert picture.standing_of(world.check).newest is Verdict.PASS
+        changed = replace(world.check, **change)
+        assert (picture.standing_of(changed).newest is Verdict.PASS) is still_pass
 
     tell(tmp_path, story)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -127,6 +128,30 @@ class TestSchedule:
             assert set(schedule.timetables) == {"a", "c"}
             assert schedule.timetables["a"] is kept
             assert schedule.next_due("b") is None
+            schedule.stop()
+
+        asyncio.run(story())
+
+    def test_after_a_reload_checks_that_are_another_way_now_send_a_canary_at_once(self):
+        async def story():
+            fired, all_of_them = [], asyncio.Event()
+
+            def fire(check, _slot):
+                fired.append((check.name, check.path))
+                if len(fired) == 6:
+                    all_of_them.set()
+
+            schedule = Schedule(SystemClock(), fire)
+            before = [check_every(3600, name) for name in ("a", "b", "c")]
+            schedule.start(before)
+            async with asyncio.timeout(30):
+                while len(fired) < 3:
+                    await asyncio.sleep(0.01)
+                schedule.update(
+                    [replace(before[0], path="other"), before[1], before[2], check_every(3600, "d")], moved={"c"}
+                )
+                await all_of_them.wait()
+            assert sorted(fired[3:]) == [("a", "other"), ("c", before[2].path), ("d", "d")]
             schedule.stop()
 
         asyncio.run(story())
