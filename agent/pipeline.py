@@ -9,7 +9,7 @@ slow send never delays another, and a restart loses nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -38,8 +38,9 @@ _ADJUSTED = 0.5
 class Parts:
     """Everything that one settings file amounts to.
 
-    By the names of the mailboxes: `kinds`, `addresses` that canaries reach them by, and `accounts`, which one it is.
-    `alert_after` is how many failing verdicts in a row alert.
+    By the names of the mailboxes: `kinds`, `addresses` that canaries reach them by, and `accounts`, which one it is;
+    `sent_items` names those in which copies of what was sent are to be cleaned up. `alert_after` is how many failing
+    verdicts in a row alert.
     """
 
     site: str
@@ -55,6 +56,7 @@ class Parts:
     keys: Sequence[SigningKey]
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     alert_after: int = 1
+    sent_items: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -197,6 +199,7 @@ class Pipeline:
             keep=parts.keep,
             ledger=self._ledger,
             reader=reader,
+            clears_sent=name in parts.sent_items,
         )
         cleaner = Cleaner(
             mailbox=name,

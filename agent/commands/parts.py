@@ -27,6 +27,11 @@ def addresses(settings: Settings) -> dict[str, list[str]]:
     return {name: sorted(known) for name, known in found.items()}
 
 
+def sent_items(settings: Settings) -> frozenset[str]:
+    """Name the mailboxes in which copies of what was sent are to be cleaned up."""
+    return frozenset(name for path in settings.paths.values() if (name := path.text("sent_items")) is not None)
+
+
 def accounts(settings: Settings) -> dict[str, str]:
     """Tell, for each mailbox, which one it is: its server, its address, and the user whose password opens it.
 

@@ -13,7 +13,7 @@ import structlog
 
 from agent import __version__, log, sentry
 from agent.clock import SystemClock
-from agent.commands.parts import accounts, addresses, signing_keys
+from agent.commands.parts import accounts, addresses, sent_items, signing_keys
 from agent.commands.signals import on_signals
 from agent.config.build import build_credentials, build_mailboxes, build_paths
 from agent.config.load import find, load
@@ -117,6 +117,7 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
         kinds={name: mailbox.kind for name, mailbox in settings.mailboxes.items()},
         addresses=addresses(settings),
         credentials=tools.credentials,
+        sent_items=sent_items(settings),
         accounts=accounts(settings),
         keys=signing_keys(settings),
         alert_after=settings.alerts.after,

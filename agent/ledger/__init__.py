@@ -3,7 +3,7 @@
 from agent.ledger.cleanup import KnownCanary, Stored
 from agent.ledger.errors import LedgerError, LedgerInUse, LedgerTooNew
 from agent.ledger.facts import Due
-from agent.ledger.looks import FoundBounce, LookRecord
+from agent.ledger.looks import FoundBounce, FoundCopy, LookRecord
 from agent.ledger.prune import Retention
 from agent.ledger.snapshot import CheckStanding, Histogram, InFlight, Problem, Snapshot, Total
 from agent.ledger.store import Judgement, Ledger
@@ -12,6 +12,7 @@ __all__ = [
     "CheckStanding",
     "Due",
     "FoundBounce",
+    "FoundCopy",
     "Histogram",
     "InFlight",
     "Judgement",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Table, select, update
 
 from agent.ledger import records
-from agent.ledger.schema import bounces, canaries, folders, sightings, specs
+from agent.ledger.schema import bounces, canaries, copies, folders, sightings, specs
 from agent.ledger.writer import Transaction
 from checks.core.model import MessageRef
 
@@ -33,7 +33,7 @@ class KnownCanary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One message of our own in a mailbox: a canary, or a bounce of one (of `canary`)."""
+    """One message of our own in a mailbox: a canary, a copy of one among what was sent, or a bounce of one."""
 
     kind: str
     seq: int
@@ -41,7 +41,7 @@ class Stored:
     ref: MessageRef
 
 
-_TABLES: Mapping[str, Table] = {"sighting": sightings, "bounce": bounces}
+_TABLES: Mapping[str, Table] = {"sighting": sightings, "copy": copies, "bounce": bounces}
 
 
 def known(connection: Connection, ids: Sequence[str]) -> dict[str, KnownCanary]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from agent.ledger import canaries as facts
 from agent.ledger import records
 from agent.ledger.facts import ATTRIBUTED
-from agent.ledger.schema import blind, bounces, canaries, evidence, folders, sightings, specs
+from agent.ledger.schema import blind, bounces, canaries, copies, evidence, folders, sightings, specs
 from agent.ledger.writer import Transaction
 from checks.core.model import Bounce, MessageRef, Sighting
 
@@ -50,6 +50,14 @@ class FoundBounce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCopy:
+    """A copy of a canary in the mailbox that sent it, and where it lies."""
+
+    canary: str
+    ref: MessageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookRecord:
     """One page of one look, interpreted. `blind_after` is how far two complete looks may lie apart, in seconds."""
 
@@ -62,6 +70,7 @@ class LookRecord:
     blind_after: float
     sightings: Sequence[Sighting] = ()
     bounces: Sequence[FoundBounce] = ()
+    copies: Sequence[FoundCopy] = ()
     headers: Mapping[str, bytes] = field(default_factory=dict)
     ignored: Mapping[str, int] = field(default_factory=dict)
 
@@ -72,6 +81,8 @@ def record(transaction: Transaction, look: LookRecord) -> bool:
         _sight(transaction, look, found)
     for found_bounce in look.bounces:
         _bounce(transaction.connection, look.mailbox, found_bounce)
+    for copy in look.copies:
+        _copy(transaction.connection, look, copy)
     for canary, headers in look.headers.items():
         _keep(transaction.connection, canary, headers, look.answered_at)
     for reason, count in look.ignored.items():
@@ -188,6 +199,17 @@ def _bounce(connection: Connection, mailbox: str, found: FoundBounce) -> None:
         .where(canaries.c.id == bounce.canary, canaries.c.outcome.is_(None))
         .values(due_at=bounce.seen_at, facts=canaries.c.facts + 1)
     )
+
+
+def _copy(connection: Connection, look: LookRecord, found: FoundCopy) -> None:
+    place = _place(found.ref)
+    same = [copies.c[name] == value for name, value in place.items()]
+    if connection.execute(select(copies.c.seq).where(copies.c.mailbox == look.mailbox, *same)).first():
+        return
+    if connection.execute(select(canaries.c.id).where(canaries.c.id == found.canary)).first():
+        connection.execute(
+            insert(copies).values(canary=found.canary, mailbox=look.mailbox, seen_at=look.answered_at, **place)
+        )
 
 
 def _keep(connection: Connection, canary: str, headers: bytes, at: float) -> None:

@@ -144,6 +144,21 @@ bounces = Table(
     UniqueConstraint("mailbox", "folder", "validity", "uid", "canary"),
 )
 
+# Copies of canaries that the mailbox which sent them keeps: no sightings, only something to clean up.
+copies = Table(
+    "copies",
+    metadata,
+    Column("seq", _BIG, primary_key=True, autoincrement=True),
+    Column("canary", String(16), ForeignKey("canaries.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("mailbox", String(40), nullable=False),
+    Column("folder", String(255), nullable=False),
+    Column("validity", String(64), nullable=False),
+    Column("uid", String(255), nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("deleted_at", Double),
+    UniqueConstraint("mailbox", "folder", "validity", "uid"),
+)
+
 folders = Table(
     "folders",
     metadata,

@@ -1,4 +1,4 @@
-"""Delete our own canaries, and bounces of them, after their time; nothing else, ever."""
+"""Delete our own canaries, their copies and bounces, after their time; nothing else, ever."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Cleaner:
 
         Tell whether any of *old* is dealt with. What lies there no more, or never did, is.
         """
-        lying = dict(await self.interpreter.canaries_at([stored.ref for stored in old if stored.kind == "sighting"]))
+        lying = dict(await self.interpreter.canaries_at([stored.ref for stored in old if stored.kind != "bounce"]))
         for stored in old:
             if stored.kind == "bounce" and (bounced := await self.interpreter.bounced_at(stored.ref)) is not None:
                 lying[stored.ref] = bounced

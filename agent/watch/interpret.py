@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from agent.ledger import FoundBounce, KnownCanary, Ledger
+from agent.ledger import FoundBounce, FoundCopy, KnownCanary, Ledger
 from checks.core import bounce as notices
 from checks.core import findings, recognise
 from checks.core.headers.fields import Headers, parse_headers
@@ -31,19 +31,30 @@ _Content = TypeVar("_Content")
 _Meaning = TypeVar("_Meaning")
 
 
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A copy of a canary among what was sent, which is to be cleaned up."""
+
+    id: str
+
+
 @dataclass(slots=True)
 class Found:
     """What one page of a look amounts to."""
 
     sightings: list[Sighting] = field(default_factory=list)
     bounces: list[FoundBounce] = field(default_factory=list)
+    copies: list[FoundCopy] = field(default_factory=list)
     headers: dict[str, bytes] = field(default_factory=dict)
     ignored: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """Knows one mailbox: its name, its addresses, the keys, and how long canaries stay, in seconds."""
+    """Knows one mailbox: its name, its addresses, the keys, and how long canaries stay, in seconds.
+
+    `clears_sent` tells whether the copies of canaries that were sent from it are to be cleaned up.
+    """
 
     mailbox: str
     addresses: Sequence[str]
@@ -51,6 +62,7 @@ class Interpreter:
     keep: float
     ledger: Ledger
     reader: MailboxReader
+    clears_sent: bool = False
     # How often fetching a message failed: one that breaks the connection each time must not blind us for good.
     _failed: Counter[MessageRef] = field(default_factory=Counter)
 
@@ -67,11 +79,13 @@ class Interpreter:
         known = await self._known(claim for _, _, claims in claimed for claim in claims)
         ours: list[tuple[RawMessage, str]] = []
         for message, headers, claims in claimed:
-            proven = self._prove(claims, known, seen_at)
+            proven: Genuine | _Copy | Ignored | None = self._prove(claims, known, seen_at)
             if isinstance(proven, Genuine):
                 proven = self._ignored(known[proven.id], message.ref.folder, headers) or proven
             if isinstance(proven, Genuine):
                 ours.append((message, proven.id))
+            elif isinstance(proven, _Copy):
+                found.copies.append(FoundCopy(canary=proven.id, ref=message.ref))
             elif proven is not None:
                 found.ignored[proven] += 1
         await self._take_sightings(found, ours, seen_at=seen_at, after_at=after_at)
@@ -107,11 +121,14 @@ class Interpreter:
         # One that is still awaited counts however long it took: it would be called lost while it lies here.
         return Ignored.EXPIRED if canary.concluded and now - canary.started_at > self.keep else proven
 
-    def _ignored(self, canary: KnownCanary, folder: str, headers: Headers) -> Ignored | None:
+    def _ignored(self, canary: KnownCanary, folder: str, headers: Headers) -> _Copy | Ignored | None:
         """Say why a message with the token of *canary* shows nothing about its arrival; None if it does."""
+        quoted = recognise.quoted(headers, canary.sender)
+        if self.clears_sent and self.reader.is_sent(folder) and not quoted:
+            return _Copy(canary.id)
         if not self._awaits(canary) or self.reader.is_sent(folder):
             return Ignored.COPY
-        return Ignored.QUOTED if recognise.quoted(headers, canary.sender) else None
+        return Ignored.QUOTED if quoted else None
 
     def _awaits(self, canary: KnownCanary) -> bool:
         """Tell whether *canary* was to arrive here: in this mailbox, or in the one that it was before a renaming."""

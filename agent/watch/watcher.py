@@ -154,6 +154,7 @@ class Watcher:
                 blind_after=_BLIND_FACTOR * self.interval + _BLIND_SLACK,
                 sightings=found.sightings,
                 bounces=found.bounces,
+                copies=found.copies,
                 headers=found.headers,
                 ignored=found.ignored,
             )

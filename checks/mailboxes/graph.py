@@ -57,6 +57,10 @@ class GraphSettings(Section):
     poll: Duration = 5.0
     timeout: Duration = 30.0
 
+    def is_sent(self, folder: str) -> bool:
+        """Tell whether *folder* is the one with copies of sent mail."""
+        return folder == _SENT
+
 
 class Graph:
     """Reads one mailbox by delta queries, one folder after the other.
@@ -91,7 +95,7 @@ class Graph:
 
     def is_sent(self, folder: str) -> bool:
         """Tell whether *folder* is Sent Items."""
-        return folder == _SENT
+        return self._settings.is_sent(folder)
 
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
         """Return one page of what is new in *folder* after *cursor*, a link of Graph's."""

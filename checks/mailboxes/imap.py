@@ -67,6 +67,10 @@ class ImapSettings(Section):
                 raise wrong(f"{key} is {named!r}, which is not one of the folders")
         return self
 
+    def is_sent(self, folder: str) -> bool:
+        """Tell whether *folder* is the one with copies of sent mail."""
+        return _is_named(folder, self.sent, _SENT_NAMES)
+
 
 class Imap:
     """Reads one mailbox over at most two connections, each with a thread of its own.
@@ -101,7 +105,7 @@ class Imap:
 
     def is_sent(self, folder: str) -> bool:
         """Tell whether *folder* holds copies of sent mail: the one that `sent` names, else by the usual names."""
-        return _is_named(folder, self._settings.sent, _SENT_NAMES)
+        return self._settings.is_sent(folder)
 
     @property
     def poll(self) -> None:

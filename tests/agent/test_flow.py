@@ -613,6 +613,43 @@ def test_a_copy_in_sent_items_is_no_delivery(tmp_path):
     tell(tmp_path, story)
 
 
+def test_copies_in_sent_items_are_deleted_after_their_time_where_they_are_to_be_and_nothing_else_is(tmp_path):
+    async def story(world):
+        world.reader.folders = ("INBOX", "Junk Email", "Sent Items")
+        world.sent_items = True
+        await world.crash()
+        await world.start()
+        assert await world.send_and_wait() == "delivered"
+        theirs = [b"Subject: lunch\r\n\r\nyes\r\n", b"Subject: re: canary\r\nX-Relaycanary: rc1.x\r\n\r\nno\r\n"]
+        for content in (*theirs, world.path.sent[0]):
+            world.tenant.deliver(content, folder="Sent Items")
+        await world.clock.sleep(120)
+        assert await world.total("messages_ignored") == 0
+        assert await world.total("canaries_duplicates") == 0
+        assert len([mail for mail in world.tenant.mails if mail.folder == "Sent Items"]) == 3
+        await world.clock.sleep(KEEP * 2)
+        assert [mail.content for mail in world.tenant.mails] == theirs
+
+    tell(tmp_path, story)
+
+
+def test_a_copy_that_was_replaced_by_another_message_is_left_alone(tmp_path):
+    async def story(world):
+        world.reader.folders = ("INBOX", "Junk Email", "Sent Items")
+        world.sent_items = True
+        await world.crash()
+        await world.start()
+        await world.send_and_wait()
+        world.tenant.deliver(world.path.sent[0], folder="Sent Items")
+        await world.clock.sleep(120)
+        copy = world.tenant.mails[-1]
+        copy.content = b"Subject: lunch\r\n\r\nyes\r\n"
+        await world.clock.sleep(KEEP * 2)
+        assert world.tenant.mails == [copy]
+
+    tell(tmp_path, story)
+
+
 def test_a_message_that_nobody_can_understand_hides_no_other(tmp_path, monkeypatch):
     def find(block):
         raise ZeroDivisionError(block[:0])

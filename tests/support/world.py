@@ -39,6 +39,7 @@ class World:
         self.online = Online(clock, [])
         self.key = KEY
         self.account = ""
+        self.sent_items = False
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def start(self, *, mailbox: str = "inbox") -> None:
@@ -58,6 +59,7 @@ class World:
             keep=KEEP,
             ledger=self.ledger,
             reader=self.reader,
+            clears_sent=self.sent_items,
         )
         cleaner = Cleaner(
             mailbox=mailbox,

@@ -57,7 +57,8 @@ class Bench:
             key=keys[0],
             handed_over=handed_over,
         )
-        names = dict.fromkeys(name for name in (check.mailbox, check.bounces) if name is not None)
+        self._sent_items = settings.paths[check.path].text("sent_items")
+        names = dict.fromkeys(name for name in (check.mailbox, check.bounces, self._sent_items) if name is not None)
         self.watchers = {name: self._watcher(name) for name in names}
         self.judge = Judge(clock=self.clock, ledger=ledger, wants_look=lambda name: self.watchers[name].want_look())
 
@@ -115,6 +116,7 @@ class Bench:
             keep=limits.lost_after + limits.observe_within,
             ledger=self._ledger,
             reader=self.readers[name],
+            clears_sent=name == self._sent_items,
         )
         return Watcher(
             name=name,

@@ -26,7 +26,7 @@ from checks.ports import Endpoint
 _LAST_LOOK = 30.0
 """Seconds after `lost_after` that the last look may take; nobody sits in front of a screen for a day."""
 _CLEANING = 15.0
-_KINDS = {"sighting": "canary", "bounce": "bounce"}
+_KINDS = {"sighting": "canary", "copy": "copy of the canary", "bounce": "bounce"}
 
 
 class Audience(Protocol):

@@ -52,6 +52,23 @@ def unused(context: Context) -> Iterator[Advice]:
                 yield Advice((section, name), "is not used by any check")
 
 
+def sent_items_unwatched(context: Context) -> Iterator[Advice]:
+    """Advise on a mailbox that shall be rid of copies, but whose Sent Items nobody looks into."""
+    for name, path in context.sections.paths.items():
+        mailbox = context.sections.mailboxes.get(path.text("sent_items") or "")
+        is_sent = getattr(mailbox.settings, "is_sent", None) if mailbox is not None else None
+        if (
+            mailbox is not None
+            and is_sent is not None
+            and not any(map(is_sent, getattr(mailbox.settings, "folders", ())))
+        ):
+            yield Advice(
+                ("paths", name, "sent_items"),
+                f"the mailbox {path.text('sent_items')} does not watch its Sent Items, so the copies stay there: add"
+                f" {'sentitems' if mailbox.kind == 'graph' else 'its name, like Sent Items,'} to its folders",
+            )
+
+
 def _mailboxes_of(paths: Iterable[str], sections: Sections) -> set[str]:
     """Tell which mailboxes are read for the sake of paths: for their bounces and their copies."""
     used = [sections.paths[name] for name in paths]
@@ -59,4 +76,4 @@ def _mailboxes_of(paths: Iterable[str], sections: Sections) -> set[str]:
     return {name for name in found if name is not None}
 
 
-UPKEEP_RULES: tuple[Rule, ...] = (not_acted_on, client_secret_runs_out, unused)
+UPKEEP_RULES: tuple[Rule, ...] = (not_acted_on, client_secret_runs_out, sent_items_unwatched, unused)

@@ -314,6 +314,15 @@ ADVISED = {
         [(TOKEN, "{kind: entra, tenant: contoso.example, client_id: 4b1c, certificate: {file: relay.pem}}")],
         [],
     ),
+    "sent items that nobody watches": (
+        [("    sender: noreply@contoso.example\n", "    sender: noreply@contoso.example\n    sent_items: outside\n")],
+        [
+            (
+                "13: warning: paths.submission.sent_items: the mailbox outside does not watch its Sent Items, so the"
+                " copies stay there: add its name, like Sent Items, to its folders"
+            )
+        ],
+    ),
     "client secret that runs out": (
         [
             (
