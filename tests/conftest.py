@@ -1,5 +1,11 @@
-"""What every test folder may use."""
+"""What every test folder may use, and what is left out.
 
+Tests marked `long` are left out unless a marker expression says otherwise: ``pytest -m "long or not long"``.
+"""
+
+from __future__ import annotations
+
+import pytest
 from hypothesis import HealthCheck, settings
 from mailservers.fixture import testbed
 
@@ -8,3 +14,12 @@ __all__ = ["testbed"]
 # A loaded machine makes no test fail: nothing is said about how long an example takes.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.markexpr:
+        return
+    left_out = {item for item in items if item.get_closest_marker("long")}
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]

@@ -1,8 +1,4 @@
-"""What the fault tests share: one lab, and a certificate authority for the proxies in front of it.
-
-Tests marked `long` are left out unless a marker expression says otherwise:
-``pytest tests/faults -m "long or not long"``.
-"""
+"""What the fault tests share: one lab, and a certificate authority for the proxies in front of it."""
 
 from __future__ import annotations
 
@@ -13,21 +9,6 @@ import pytest
 import trustme
 
 from checks.lab import Lab
-
-HERE = Path(__file__).parent
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: takes long; `make faults` runs it, `make test` does not")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.option.markexpr:
-        return
-    left_out = [item for item in items if HERE in item.path.parents and item.get_closest_marker("long")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(scope="session")
