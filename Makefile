@@ -1,6 +1,6 @@
 # Everything a fresh machine needs is installed into .venv from the hash-locked lists in deploy/requirements.
 .DEFAULT_GOAL := help
-.PHONY: help run test faults soak fuzz check lock clean
+.PHONY: help run test faults soak bench fuzz check lock clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -22,13 +22,23 @@ test: $(VENV)/.test check  ## Install what the tests need, then lint, types, imp
 	@deploy/testbed/install
 	@$(BIN)/pytest -n 3 --dist loadfile
 
-faults: $(VENV)/.test  ## Every fault, the long ones and long histories too
+faults: RUNS ?= 20
+faults: $(VENV)/.test  ## Every fault, long histories and planted bugs; then the fast part RUNS=20 times without a flake
 	@deploy/testbed/install
-	@$(BIN)/pytest tests/faults tests/properties -m "long or not long" --hypothesis-profile=long
+	@$(BIN)/pytest -n 3 --dist loadfile tests/faults tests/properties -m "long or not long" --hypothesis-profile=long
+	@for run in $$(seq $(RUNS)); do \
+	    echo "the fast part, run $$run of $(RUNS)"; \
+	    $(BIN)/pytest -q -n 3 --dist loadfile tests/faults || exit 1; \
+	done
+	@echo "$(RUNS) runs of the fast part without a flake"
 
 soak: $(VENV)/.test  ## 24 simulated hours and one real hour: memory, descriptors, threads, ledger, latency
 	@deploy/testbed/install
 	@PYTHONPATH=tests:deploy/testbed $(BIN)/python -m soak --hours 24 --real-minutes 60
+
+bench: $(VENV)/.test  ## 200 checks at 10 s for 5 minutes beside a bare loop: CPU per canary, memory, detection delay
+	@deploy/testbed/install
+	@PYTHONPATH=tests:deploy/testbed $(BIN)/python -m soak.load --checks 200 --seconds 300
 
 fuzz:  ## Coverage-guided fuzzing of what reads mail, 10 minutes a parser; installs atheris (Python 3.11 to 3.13) in .fuzz
 	@[ -x .fuzz/venv/bin/python ] || python3 -m venv .fuzz/venv

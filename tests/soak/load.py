@@ -1,7 +1,8 @@
 """``python -m soak.load``: the agent with 200 checks at 10 s beside a bare loop, on the same real servers.
 
 Exit 1 if a slot was skipped, a canary did not pass, or the books are wrong. The detection delay is what the agent says
-it saw, against the time at which Dovecot wrote the file.
+it saw, against the time at which Dovecot wrote the file. The memory of the bare loop is that of this process, which
+holds the test's own libraries as well.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ def run(checks: int, seconds: float) -> list[str]:
 
 def _judge(agent: AgentProcess, ledger: LedgerFile) -> list[str]:
     skipped = agent.total("relaycanary_check_slots_skipped_total")
+    started = agent.total("relaycanary_canaries_started_total")
+    tell(f"{started:.0f} slots fired, {skipped:.0f} skipped; load average now: {os.getloadavg()[0]:.1f}")
     outcomes = ledger.outcomes()
     wrong = [f"{skipped:.0f} slots skipped"] * bool(skipped)
     return wrong + [f"{outcomes[name]} canaries {name}" for name in outcomes if name not in {"delivered", "in flight"}]
