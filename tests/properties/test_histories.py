@@ -23,7 +23,9 @@ from support.tenant import our_fault, unreadable
 
 from checks.errors import MailboxUnreadable
 
-LONG = settings.get_current_profile_name() == "long"
+PROFILE = settings.get_current_profile_name()
+LONG = PROFILE == "long"
+EXAMPLES = {"long": 1000, "hasty": 300}.get(PROFILE, 40)
 DEFECTS = frozenset({"part.failed", "part.ended", "probe.failed"})
 PLACES = [(mailbox, folder) for mailbox, folders in FOLDERS.items() for folder in folders]
 
@@ -99,6 +101,28 @@ class Histories(RuleBasedStateMachine):
     def send_two_that_come_at_once(self, delay: float) -> None:
         for check in ("relay", "scan", "scan"):
             self.send(check, Fate(copies=(Copy(delay=delay),)))
+
+    @precondition(lambda self: self.alive)
+    @rule(number=st.integers(1, 5), pause=st.sampled_from([30.0, 65.0]))
+    def some_are_refused_as_they_should_be(self, number: int, pause: float) -> None:
+        """Such a canary concludes, and passes, without a look into any mailbox."""
+        for _ in range(number):
+            self.send("negative", Fate("refused", "recipient", copies=()))
+            self.run(asyncio.sleep(pause))
+            self.nothing_is_wrong()
+
+    @precondition(lambda self: self.alive)
+    @rule(
+        check=st.sampled_from(NAMES), late=st.lists(st.builds(Copy, delay=st.sampled_from([90.0, 250.0])), max_size=1)
+    )
+    def one_is_overtaken(self, check: str, late: list[Copy]) -> None:
+        """The next one arrives while it is overdue."""
+        self.send(check, Fate(copies=late))
+        self.run(asyncio.sleep(35))
+        self.send(check, Fate())
+        for _ in range(3):
+            self.run(asyncio.sleep(20))
+            self.nothing_is_wrong()
 
     @precondition(lambda self: self.post.sent)
     @rule(data=st.data(), kind=st.sampled_from(["forged", "foreign", "answer", "copy", "elsewhere", "other"]))
@@ -250,7 +274,7 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=1000 if LONG else 40,
+    max_examples=EXAMPLES,
     stateful_step_count=40 if LONG else 25,
     deadline=None,
     derandomize=not LONG,
