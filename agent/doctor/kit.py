@@ -13,10 +13,10 @@ from agent.config.settings import Plugin, Settings
 from checks.core.model import Check
 from checks.ports import Clock, Credential, Endpoint, Tools
 from checks.wire.dns import Records, Resolver
-from checks.wire.imap.survey import Survey
 from checks.wire.policies import SpfReading, read_spf
 from checks.wire.rehearsal import Rehearsal
 from checks.wire.smtp_settings import Timeouts, split_nameserver
+from checks.wire.survey import Survey
 
 DNS_LIMIT = 5.0
 """Seconds for one question to the name servers."""

@@ -17,6 +17,8 @@ from checks.ports import Endpoint, Look, Tools
 from checks.settings import Address, Duration, Section, Text, wrong
 from checks.wire.graph import GraphClient, graph_target
 from checks.wire.graph.reading import GraphReading
+from checks.wire.graph.survey import survey
+from checks.wire.survey import Survey
 
 _JUNK, _SENT = "junkemail", "sentitems"
 _WELL_KNOWN = (
@@ -76,6 +78,7 @@ class Graph:
         target = graph_target(f"mailbox {name}", settings.credential, settings.address, tools)
         self._settings = settings
         self._client = GraphClient(target, settings.timeout)
+        self._now = tools.clock.now
         self._reading = GraphReading(self._client, tools.clock.now)
         self._woken = asyncio.Event()
 
@@ -124,6 +127,10 @@ class Graph:
     async def delete(self, refs: Sequence[MessageRef]) -> Sequence[MessageRef]:
         """Delete exactly these messages for good; return those that are gone now."""
         return await self._reading.delete(refs)
+
+    async def survey(self) -> Survey:
+        """Ask for the watched folders. Nothing in the mailbox is changed."""
+        return await survey(self._client, self.folders, self._now)
 
     def endpoint(self) -> Endpoint:
         """Tell where it connects to."""

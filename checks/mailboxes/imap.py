@@ -24,7 +24,8 @@ from checks.wire.imap.connection import Connection
 from checks.wire.imap.dial import dial
 from checks.wire.imap.idle import listen
 from checks.wire.imap.session import Opening, Server, Session
-from checks.wire.imap.survey import Survey, survey
+from checks.wire.imap.survey import survey
+from checks.wire.survey import Survey
 from checks.wire.tls import TlsClient
 
 _Result = TypeVar("_Result")

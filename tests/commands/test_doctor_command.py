@@ -108,6 +108,54 @@ def test_a_folder_that_is_not_there_is_named_with_the_one_that_is_meant(settings
     assert "'Junk Email'" in missing["fix"]
 
 
+def _over_graph(content):
+    content["mailboxes"]["over-graph"] = {"kind": "graph", "credential": "app", "address": "canary@contoso.example"}
+    content["paths"]["by-graph"] = {"kind": "graph_send", "credential": "app", "sender": "noreply@contoso.example"}
+    content["checks"]["by-graph"] = {"path": "by-graph", "mailbox": "over-graph", "every": "1m"}
+
+
+def test_graph_is_reached_and_what_it_cannot_try_is_said(settings, capsys):
+    code, report = examined(settings(_over_graph), capsys)
+
+    assert code == 0, [one for one in report["findings"] if one["status"] in {"failure", "warning"}]
+    mailbox = worst_of(report, "mailbox over-graph")
+    assert (mailbox["mailbox.login"], mailbox["mailbox.folders"], mailbox["clock.offset"]) == ("ok", "ok", "ok")
+    assert worst_of(report, "path by-graph") == {"path": "not_tested"}
+    roles = [one["found"] for one in report["findings"] if one["id"] == "token.roles"]
+    assert any("Mail.Send" in words and "path by-graph" in words for words in roles)
+
+
+OF_THE_APP = [
+    ("entra", "secret_wrong", ("credential app", "token", "failure", "AADSTS7000215")),
+    ("entra", "secret_expired", ("credential app", "token", "failure", "AADSTS7000222")),
+    ("entra", "app_unknown", ("credential app", "token", "failure", "AADSTS700016")),
+    ("entra", "wrong_cloud", ("credential app", "token", "failure", "AADSTS900382")),
+    ("entra", "entra_unavailable", ("credential app", "token", "warning", "AADSTS90033")),
+    ("entra", "entra_down", ("credential app", "token", "failure", "refused")),
+    ("submission", "role_missing", ("credential app", "token.roles", "warning", "no SMTP.SendAsApp")),
+    ("submission", "role_missing", ("path submission", "smtp.login", "failure", "535 5.7.3")),
+    ("inbox", "role_missing", ("credential app", "token.roles", "warning", "IMAP.AccessAsApp")),
+    ("graph", "role_missing", ("credential app", "token.roles", "warning", "no Mail.Send")),
+    ("inbox", "mailbox_not_permitted", ("mailbox over-graph", "mailbox.login", "failure", "ErrorAccessDenied")),
+    ("inbox", "throttled", ("mailbox over-graph", "mailbox.access", "warning", "429")),
+    ("inbox", "graph_unavailable", ("mailbox over-graph", "mailbox.access", "warning", "503")),
+    ("graph", "graph_down", ("mailbox over-graph", "mailbox.port", "failure", "refused")),
+]
+
+
+@pytest.mark.parametrize(("where", "fault", "expected"), OF_THE_APP)
+def test_what_entra_and_graph_refuse_is_found_with_a_fix(where, fault, expected, settings, capsys, lab):
+    lab.break_(where, fault)
+    subject, name, status, words = expected
+
+    code, report = examined(settings(_over_graph), capsys)
+
+    found = [one for one in report["findings"] if (one["subject"], one["id"], one["status"]) == (subject, name, status)]
+    assert any(words in one["found"] for one in found), [one for one in report["findings"] if one["status"] != "ok"]
+    assert all(one["fix"] and one["meaning"] for one in found)
+    assert code == (2 if status == "failure" or report["counts"]["failure"] else 1)
+
+
 def test_warnings_of_the_settings_are_findings_of_what_they_are_about(settings, capsys):
     def edit(content):
         content["checks"]["submission"]["every"] = "1s"

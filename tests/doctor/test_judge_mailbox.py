@@ -11,7 +11,7 @@ from agent.doctor.judge.attribution import judge_attribution
 from agent.doctor.judge.clock import judge_clock
 from agent.doctor.judge.mailbox import judge_folders, judge_quota, judge_unreadable
 from checks.errors import MailboxUnreadable
-from checks.wire.imap.survey import FolderEntry, Quota
+from checks.wire.survey import FolderEntry, Quota
 
 OK, WARNING, FAILURE, NOT_TESTED = Status.OK, Status.WARNING, Status.FAILURE, Status.NOT_TESTED
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -107,6 +107,11 @@ def test_a_mailbox_that_cannot_be_read_is_a_failure_with_meaning_and_fix(reason,
     assert finding.meaning
     assert finding.fix
     assert finding.source
+
+
+@pytest.mark.parametrize("reason", ["throttled", "unavailable"])
+def test_a_mailbox_whose_service_is_busy_is_a_warning(reason):
+    assert judge_unreadable(MailboxUnreadable(reason, "could not open: 503 serviceNotAvailable")).status is WARNING
 
 
 @pytest.mark.parametrize(

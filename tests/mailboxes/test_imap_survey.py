@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from checks.errors import MailboxUnreadable
-from checks.wire.imap.survey import FolderEntry, Quota
+from checks.wire.survey import FolderEntry, Quota
 
 pytestmark = pytest.mark.anyio
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from agent.doctor.finding import Finding, not_tested, ok
 from agent.doctor.judge.certificates import judge_expiry, read_chain
+from agent.doctor.judge.clock import judge_clock
 from agent.doctor.judge.mailbox import judge_folders, judge_quota, judge_unreadable
 from agent.doctor.kit import Kit, Surveyable
 from checks.errors import MailboxUnreadable
 
-_NO_QUOTA = "the server tells no quota over IMAP, as Exchange Online does not; look in the admin center, or with Graph"
+_NO_QUOTA = "the server tells no quota, as Exchange Online does not over IMAP or Graph; look in the admin center"
+_STEP = 1.0  # seconds; a Date header tells whole ones
 
 
 async def of_mailbox(kit: Kit, name: str) -> list[Finding]:
@@ -27,4 +29,7 @@ async def of_mailbox(kit: Kit, name: str) -> list[Finding]:
     findings.append(judge_quota(survey.quota, why_not=_NO_QUOTA))
     if chain := read_chain(survey.chain):
         findings.append(judge_expiry("mailbox.certificate", chain, kit.clock.now()))
+    if survey.time is not None:
+        by = f"the Date header of {endpoint.host}"
+        findings.append(judge_clock(survey.time.ours, survey.time.theirs, by=by, uncertainty=_STEP))
     return findings

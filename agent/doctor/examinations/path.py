@@ -15,6 +15,7 @@ from agent.doctor.kit import Kit, Rehearsable
 from checks.core.model import Cause, Check, Stage
 from checks.wire.rehearsal import Rehearsal
 
+_SEND_ONE = "Send a canary: relaycanary probe CHECK."
 _BANNER_STEP = 1.0  # seconds; a greeting tells whole ones
 _MOST_A_MINUTE = 30  # Exchange Online limits, sending limits; the settings warn where it is more
 
@@ -28,7 +29,8 @@ async def of_path(kit: Kit, name: str) -> list[Finding]:
     plugin, path = kit.settings.paths[name], kit.paths[name]
     findings = client_certificate.of_path(kit, plugin) + _judge_rate(kit, name, plugin)
     if not isinstance(path, Rehearsable):
-        return [*findings, not_tested("path", f"a path of kind {plugin.kind} cannot be tried without sending")]
+        why = f"a path of kind {plugin.kind} cannot be tried without sending; its token and roles: see the credential"
+        return [*findings, not_tested("path", why, fix=_SEND_ONE), *await sending.spf(kit, name)]
     sender, check = plugin.text("sender") or "", kit.check_of(name)
     async with kit.turn(plugin):
         rehearsal = await path.rehearse(sender, check.recipient if check else sender)

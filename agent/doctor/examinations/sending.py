@@ -41,6 +41,14 @@ async def of_path(kit: Kit, name: str, rehearsal: Rehearsal, host: str) -> list[
     return [finding for found in await asyncio.gather(*asked) for finding in found]
 
 
+async def spf(kit: Kit, name: str) -> list[Finding]:
+    """Ask whether SPF covers a path whose own dialogue tells nothing, as that of Graph."""
+    domain = domain_of(kit.settings.paths[name])
+    if not domain or not kit.in_public_dns(domain, name):
+        return []
+    return await findings_of("dns.spf_sender", _spf(kit, name, domain, None, ""))
+
+
 async def _of_address(kit: Kit, path: str, sending: str | None, seen: str | None, greeted: str) -> list[Finding]:
     if sending is None:
         return pointer.unknown_address(seen)

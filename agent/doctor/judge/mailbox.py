@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 
-from agent.doctor.finding import Finding, failure, not_tested, ok, warning
+from agent.doctor.finding import Finding, Status, failure, not_tested, ok, warning
 from agent.doctor.judge.diagnosed import of_words
 from checks.errors import MailboxUnreadable
-from checks.wire.imap.survey import FolderEntry, Quota
+from checks.wire.survey import FolderEntry, Quota
 
 _LANGUAGES = 'Microsoft Learn, "Set-MailboxRegionalConfiguration" (LocalizeDefaultFolderName)'
 _FULL = "Exchange Online limits, mailbox storage; RFC 9208"
@@ -22,6 +23,7 @@ _JUNK_WORDS = (
 )  # fmt: skip
 """Words of the Junk folder's name in the languages of Exchange, for a suggestion only."""
 
+_MAY_PASS = frozenset({"throttled", "unavailable"})
 _MEANING = {
     "connect": "The server cannot be reached.",
     "tls": "No trusted encrypted connection could be made.",
@@ -32,14 +34,14 @@ _MEANING = {
 
 
 def judge_unreadable(error: MailboxUnreadable) -> Finding:
-    """Say why a mailbox could not be looked into."""
+    """Say why a mailbox could not be looked into; what may pass by itself is a warning."""
     names = {
         "connect": "mailbox.port",
         "tls": "mailbox.tls",
         "token": "mailbox.token",
         "login": "mailbox.login",
     }
-    return of_words(
+    finding = of_words(
         names.get(error.reason, "mailbox.access"),
         error.detail,
         meaning=_MEANING.get(error.reason, "The mailbox cannot be read: canaries in it are not seen."),
@@ -47,6 +49,7 @@ def judge_unreadable(error: MailboxUnreadable) -> Finding:
         " the mailbox, and a new permission takes up to 2 hours.",
         source='Microsoft Learn, "Authenticate an IMAP, POP or SMTP connection using OAuth"',
     )
+    return replace(finding, status=Status.WARNING) if error.reason in _MAY_PASS else finding
 
 
 def judge_folders(

@@ -1,10 +1,9 @@
-"""What there is in a mailbox apart from messages: its folders, its quota, the server's certificates."""
+"""Looking around in a mailbox over IMAP: its folders, its quota, the server's certificates."""
 
 from __future__ import annotations
 
 import imaplib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,40 +12,11 @@ from imapclient.response_parser import parse_response
 from checks.core.reply import clean_text
 from checks.errors import MailboxUnreadable
 from checks.wire.imap.session import Session
+from checks.wire.survey import FolderEntry, Quota, Survey
 
 _MAX_FOLDERS = 1000
 _MAX_NAME = 200
 _KIB = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class FolderEntry:
-    """A folder as LIST tells it. `attributes` are without backslash, in lower case ("junk", "noselect")."""
-
-    name: str
-    attributes: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """How full the mailbox is, in bytes (RFC 9208, resource STORAGE)."""
-
-    used: int
-    limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
-    """What the server tells after the login. `quota` is None where it does not tell one.
-
-    `unopened` has, by name, what the server said to each watched folder that cannot be opened; `chain` the server's
-    certificates in DER, leaf first.
-    """
-
-    folders: Sequence[FolderEntry]
-    unopened: dict[str, str]
-    quota: Quota | None
-    chain: Sequence[bytes]
 
 
 def survey(watched: Sequence[str], session: Session) -> Survey:
