@@ -112,6 +112,7 @@ def test_a_dead_route_does_not_slow_the_figures_of_a_healthy_one(tell: Told) -> 
     tell(story, amend=patiently)
 
 
+@pytest.mark.servers
 def test_the_true_moment_of_arrival_lies_within_what_is_reported(testbed: Any, tmp_path: Path) -> None:
     """No sleep of ours counts as the mail's: Dovecot's own record of the delivery is between the two looks."""
 
