@@ -231,6 +231,27 @@ def test_the_text_that_outlook_shows_of_a_bounce_is_explained_by_the_line_that_t
     assert len(one["reply"]["text"]) < 120
 
 
+def test_blanks_that_a_mail_program_put_in_do_not_hide_the_codes(explained):
+    (one,), _ = explained(
+        "Remote Server returned '550\u00a05.7.64\u00a0Tenant\u200bAttribution;\u00a0Relay Access Denied'"
+    )
+    assert one["reply"] == {"code": 550, "enhanced": "5.7.64", "text": "TenantAttribution; Relay Access Denied"}
+
+
+def test_a_file_in_utf_16_is_read_as_what_it_is(explained, tmp_path):
+    file = tmp_path / "powershell.txt"
+    file.write_text(f"{RELAY_DENIED}\r\n", encoding="utf-16")
+    (one,), code = explained(file)
+    assert (one["reply"]["enhanced"], code) == ("5.7.64", 0)
+
+
+def test_an_outlook_file_is_said_to_be_one(capsys, tmp_path):
+    file = tmp_path / "bounce.msg"
+    file.write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))
+    assert explain([str(file)], json=False) == 1
+    assert "save the message as .eml" in capsys.readouterr().out
+
+
 def test_an_empty_input_is_said_to_be_empty(capsys):
     assert explain([" \n"], json=False) == 1
     assert capsys.readouterr().out.splitlines() == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ _MESSAGE_FIELDS = frozenset(
     {"received", "return-path", "from", "to", "subject", "date", "message-id", "mime-version", "content-type"}
 )
 _ENOUGH_FIELDS = 2
+_OUTLOOK_FILE = bytes.fromhex("d0cf11e0a1b11ae1")  # [MS-CFB] 2.2, in which Outlook keeps .msg
 _EXACTNESS = (Exactness.TEXT, Exactness.CODE, Exactness.CLASS)
 
 
@@ -61,6 +63,11 @@ class Explanation:
 def explain_input(content: str | bytes) -> Explanation:
     """Explain the words of a server, a log, or a whole message."""
     raw = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
+    if raw.startswith(_OUTLOOK_FILE):
+        title = "(an Outlook file: save the message as .eml or as text, or paste what it says)"
+        return Explanation(kind=Kind.ERROR, title=title)
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes text
+        raw = raw.decode("utf-16", "replace").encode()
     if b"\n" in raw or b"\r" in raw:
         from checks.core.headers.fields import parse_headers, split_message
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from checks.core.reply import clean_text
 _LABEL = 14
 _NARROWEST = 40
 _WIDEST = 110
-_UNKNOWN = "Not known: neither the words nor the codes are in the catalogue. If it is a file, it is not here."
+_UNKNOWN = "Not known: neither the words nor the codes are in the catalogue."
+_FILE_NAME = re.compile(r"\S*[./]\S+")
 _KINDS = {
     "bounce": "Bounce",
     "delayed": "Delay",
@@ -56,8 +58,14 @@ def _lines(explanation: Explanation) -> Iterator[tuple[str, str]]:
     if explanation.found is not None:
         yield from (("meaning", facts["meaning"]), ("fix", facts["fix"]), ("source", facts["source"]))
     elif explanation.unknown:
-        yield "meaning", _UNKNOWN if explanation.title else "There is nothing to explain: the input is empty."
+        yield "meaning", _unknown(explanation.title)
     yield from _mail(facts)
+
+
+def _unknown(title: str) -> str:
+    if not title:
+        return "There is nothing to explain: the input is empty."
+    return f"{_UNKNOWN} If it is a file, it is not here." if _FILE_NAME.fullmatch(title) else _UNKNOWN
 
 
 def _mail(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

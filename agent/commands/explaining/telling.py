@@ -13,6 +13,8 @@ _EXACTNESS = (Exactness.TEXT, Exactness.CODE, Exactness.CLASS)
 _FAILURE = frozenset("45")
 _REPLY = re.compile(r"[2-5][0-9]{2}[ -]")
 _CONTINUED = re.compile(r"[2-5][0-9]{2}-")
+# Pages and mail programs put these where a server wrote a blank, or nothing.
+_TYPOGRAPHY = str.maketrans({**dict.fromkeys("\u00a0\u2007\u202f", " "), **dict.fromkeys("\u200b\u2060\ufeff", None)})
 # Of a long log only lines like these are looked at, if it has any: a refusal with both codes, or an error of Entra.
 _SURE_SIGN = re.compile(r"^.*(?:[45][0-9]{2}[ -]#?[45]\.[0-9]{1,3}\.[0-9]|AADSTS[0-9]).*$", re.MULTILINE)
 
@@ -23,6 +25,7 @@ def telling_part(text: str) -> tuple[str, Diagnosis | None]:
     A failure counts before a success, what is known exactly before what is known by its class, a line before the
     whole that it stands in, and an earlier line before a later one.
     """
+    text = text.translate(_TYPOGRAPHY)
     parts = list(_parts(text))
     if len(parts) <= _ONE_STATEMENT:
         parts.append(text)  # a reply that somebody wrapped, an error in JSON
