@@ -36,7 +36,7 @@ def test_the_settings_in_the_readme_can_be_used(tmp_path):
     command = [sys.executable, "-m", "agent", "check-config", "-c", str(settings)]
     done = subprocess.run(command, capture_output=True, text=True, env={"OUTSIDE_PASSWORD": "secret"}, check=False)
     assert done.returncode == 0, done.stderr
-    assert "2 checks, 2 paths, 1 mailbox, 2 credentials" in done.stdout
+    assert "2 checks, 2 paths, 2 mailboxes, 2 credentials" in done.stdout
 
 
 def test_every_command_in_the_readme_exists():
