@@ -170,6 +170,16 @@ async def test_name_servers_that_do_not_answer_are_a_warning_and_not_a_verdict(p
 
     found = finding(seen, domain, "dns.spf")
     assert (found.status, "could not be looked up" in found.found) == ("warning", True)
+    assert f"see {domain}" in finding(seen, WAY, "dns.spf_sender").found
+
+
+async def test_name_servers_that_answer_nothing_at_all_are_told_once(publish, monkeypatch):
+    monkeypatch.setattr("agent.doctor.kit.DNS_LIMIT", 0.3)
+    places = ["@", "_dmarc.@", "_mta-sts.@", "selector1._domainkey.@", "selector2._domainkey.@"]
+
+    seen, domain = await publish({}, silent=places)
+
+    assert statuses(seen, domain) == {"dns": "warning"}
 
 
 async def test_names_for_examples_are_not_looked_up(report, serve):

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 
-from agent.doctor.finding import Finding, not_tested, warning
+from agent.doctor.finding import Finding, Status, not_tested, warning
 from checks.errors import LocalFault
 from checks.wire.dns import Unresolvable
 
+_UNANSWERED = "could not be looked up"
 RESERVED = "{domain} is a name for examples and tests (RFC 2606), which has no records in DNS"
 
 
-async def findings_of(name: str, asking: Awaitable[Finding | Sequence[Finding]]) -> list[Finding]:
-    """Return what *asking* comes to; that nobody could tell is a warning, that a library is missing no test."""
+async def findings_of(name: str, asking: Awaitable[Finding | Sequence[Finding]], *, told_by: str = "") -> list[Finding]:
+    """Return what *asking* comes to.
+
+    That nobody could tell is a warning, unless that is told by the subject *told_by* already; that a library is
+    missing is no test.
+    """
     try:
         found = await asking
     except Unresolvable as error:
+        if told_by:
+            return [not_tested(name, f"it could not be looked up: see {told_by}")]
         return [
             warning(
                 name,
-                f"could not be looked up: {error}",
+                f"{_UNANSWERED}: {error}",
                 meaning="Neither could anybody else tell who asks the same name servers; mail servers treat it as a"
                 " temporary failure.",
                 fix="Check this machine's name servers (/etc/resolv.conf), and those of the domain.",
@@ -29,3 +36,8 @@ async def findings_of(name: str, asking: Awaitable[Finding | Sequence[Finding]])
     except LocalFault as fault:
         return [not_tested(name, str(fault))]
     return [found] if isinstance(found, Finding) else list(found)
+
+
+def is_unanswered(finding: Finding) -> bool:
+    """Tell whether *finding* is that nobody could tell."""
+    return finding.status is Status.WARNING and finding.found.startswith(_UNANSWERED)

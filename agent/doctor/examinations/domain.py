@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
-from agent.doctor.examinations.asking import RESERVED, findings_of
+from agent.doctor.examinations.asking import RESERVED, findings_of, is_unanswered
 from agent.doctor.finding import Finding, not_tested
 from agent.doctor.judge.dkim import SELECTORS, Selector, judge_dkim
 from agent.doctor.judge.dmarc import judge_dmarc
@@ -34,7 +35,10 @@ async def of_domain(kit: Kit, domain: str, paths: Sequence[str]) -> list[Finding
     if any(plugins[name].kind in _SIGNED_BY_MICROSOFT for name in senders):
         asked.append(findings_of("dns.dkim", _dkim(kit, path, domain)))
     asked.append(findings_of("dns.mta_sts", _mta_sts(kit, path, domain)))
-    return [finding for found in await asyncio.gather(*asked) for finding in found]
+    findings = [finding for found in await asyncio.gather(*asked) for finding in found]
+    if all(is_unanswered(finding) for finding in findings):
+        return [replace(findings[0], id="dns")]  # one cause, told once
+    return findings
 
 
 async def mail_hosts(kit: Kit, path: str, domain: str) -> list[str]:

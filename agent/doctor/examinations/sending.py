@@ -33,9 +33,9 @@ async def of_path(kit: Kit, name: str, rehearsal: Rehearsal, host: str) -> list[
     if plugin.kind in _BY_ADDRESS and dialogue.greeting(lines):
         asked.append(_of_address(kit, name, sending, seen, dialogue.said_hello(lines)))
     if domain and kit.in_public_dns(domain, name):
-        asked.append(findings_of("dns.spf_sender", _spf(kit, name, domain, sending, host)))
+        asked.append(findings_of("dns.spf_sender", _spf(kit, name, domain, sending, host), told_by=f"domain {domain}"))
         if plugin.kind in _BY_ADDRESS:
-            asked.append(findings_of("dns.endpoint", _endpoint(kit, name, domain, host)))
+            asked.append(findings_of("dns.endpoint", _endpoint(kit, name, domain, host), told_by=f"domain {domain}"))
     if rehearsal.chain and not _is_address(host):
         asked.append(findings_of("dns.dane", _dane(kit, name, host, rehearsal.chain)))
     return [finding for found in await asyncio.gather(*asked) for finding in found]
@@ -46,7 +46,7 @@ async def spf(kit: Kit, name: str) -> list[Finding]:
     domain = domain_of(kit.settings.paths[name])
     if not domain or not kit.in_public_dns(domain, name):
         return []
-    return await findings_of("dns.spf_sender", _spf(kit, name, domain, None, ""))
+    return await findings_of("dns.spf_sender", _spf(kit, name, domain, None, ""), told_by=f"domain {domain}")
 
 
 async def _of_address(kit: Kit, path: str, sending: str | None, seen: str | None, greeted: str) -> list[Finding]:

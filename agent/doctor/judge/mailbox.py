@@ -12,6 +12,7 @@ from checks.errors import MailboxUnreadable
 from checks.wire.survey import FolderEntry, Quota
 
 _LANGUAGES = 'Microsoft Learn, "Set-MailboxRegionalConfiguration" (LocalizeDefaultFolderName)'
+_TCP = "RFC 9293 section 3.5"
 _FULL = "Exchange Online limits, mailbox storage; RFC 9208"
 _NEARLY, _ALMOST = 0.90, 0.98
 _SHOWN = 12
@@ -24,13 +25,17 @@ _JUNK_WORDS = (
 """Words of the Junk folder's name in the languages of Exchange, for a suggestion only."""
 
 _MAY_PASS = frozenset({"throttled", "unavailable"})
-_MEANING = {
-    "connect": "The server cannot be reached.",
-    "tls": "No trusted encrypted connection could be made.",
-    "login": "The server does not accept the login.",
-    "throttled": "The server asks for less haste.",
-    "timeout": "The server did not answer in time.",
+_PLAIN = {
+    "connect": (
+        "The server cannot be reached: it is down, the host or port is wrong, or something on the way blocks it.",
+        "Check host and port (993 for IMAP, 443 for Graph), and the firewalls between this machine and the host.",
+    ),
+    "timeout": (
+        "The server was reached, but did not answer in time.",
+        "Try again. If it stays, check that the port is the right one for this protocol and its TLS.",
+    ),
 }
+"""What it means that a server does not answer, and what to do: there are no words of it to look up."""
 
 
 def judge_unreadable(error: MailboxUnreadable) -> Finding:
@@ -41,10 +46,14 @@ def judge_unreadable(error: MailboxUnreadable) -> Finding:
         "token": "mailbox.token",
         "login": "mailbox.login",
     }
+    name = names.get(error.reason, "mailbox.access")
+    if error.reason in _PLAIN:
+        meaning, fix = _PLAIN[error.reason]
+        return failure(name, error.detail, meaning=meaning, fix=fix, source=_TCP)
     finding = of_words(
-        names.get(error.reason, "mailbox.access"),
+        name,
         error.detail,
-        meaning=_MEANING.get(error.reason, "The mailbox cannot be read: canaries in it are not seen."),
+        meaning="The mailbox cannot be read: canaries in it are not seen.",
         fix="Check host, port, credential and the mailbox permission of the app; on Exchange Online IMAP must be on for"
         " the mailbox, and a new permission takes up to 2 hours.",
         source='Microsoft Learn, "Authenticate an IMAP, POP or SMTP connection using OAuth"',
