@@ -1,6 +1,6 @@
 # Everything a fresh machine needs is installed into .venv from the hash-locked lists in deploy/requirements.
 .DEFAULT_GOAL := help
-.PHONY: help run test faults soak bench fuzz check lock clean
+.PHONY: help run test alerts-e2e faults soak bench fuzz check lock clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -21,6 +21,10 @@ endif
 test: $(VENV)/.test check  ## Install what the tests need, then lint, types, import contracts and every test
 	@deploy/testbed/install
 	@$(BIN)/pytest -n 3 --dist loadfile
+
+alerts-e2e: $(VENV)/.test  ## Every fire drill on a real Prometheus and Alertmanager, and the table of what came
+	@deploy/testbed/install
+	@$(BIN)/pytest tests/alerting -m long -s
 
 faults: RUNS ?= 20
 faults: $(VENV)/.test  ## Every fault, long histories and planted bugs; then the fast part RUNS=20 times without a flake

@@ -40,7 +40,7 @@ def test_the_settings_in_the_readme_can_be_used(tmp_path):
 
 
 def test_every_command_in_the_readme_exists():
-    commands = r"relaycanary (init|run|check-config|doctor|explain|probe|status|ledger \w+|lab break|lab heal)"
+    commands = r"relaycanary (init|run|check-config|doctor|explain|probe|status|rules|ledger \w+|lab break|lab heal)"
     names = set(re.findall(commands, README))
     for name in sorted(names):
         command = [sys.executable, "-m", "agent", *name.split(), "--help"]
