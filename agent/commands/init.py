@@ -14,10 +14,11 @@ from typing import Any
 from agent.commands import output
 from agent.commands.initial.answers import Method
 from agent.commands.initial.ask import MissingAnswers, WrongAnswer, gather
-from agent.commands.initial.compose import CLIENT_ID, SIGNING_KEY, Composed, compose
+from agent.commands.initial.compose import SIGNING_KEY, Composed, compose
 from agent.commands.initial.method import assess, recommend
 from agent.commands.initial.page import show_choice, show_todo
 from agent.config.load import load
+from agent.config.model import NO_CLIENT_ID
 from agent.config.problems import Problem, SettingsError
 from agent.config.secrets import PLACEHOLDER
 
@@ -68,7 +69,9 @@ def init(target: Target, given: Mapping[str, Any], method: str | None) -> int:
     except SettingsError as error:
         output.complain(error.problems)
         return 1
-    show_todo(screen, answers, chosen, target.file, made, composed.secrets, needs_client_id=CLIENT_ID in composed.text)
+    show_todo(
+        screen, answers, chosen, target.file, made, composed.secrets, needs_client_id=NO_CLIENT_ID in composed.text
+    )
     output.complain(warnings)
     return 0
 

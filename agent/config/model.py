@@ -129,6 +129,10 @@ class TokenCredential(Section):
     token: SecretReference
 
 
+NO_CLIENT_ID = "00000000-0000-0000-0000-000000000000"
+"""What stands for a client ID until somebody writes it there."""
+
+
 class EntraCredential(Section):
     """An app registration: its tokens come from Microsoft's identity platform by client credentials.
 

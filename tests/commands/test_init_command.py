@@ -100,7 +100,12 @@ def test_a_method_that_was_demanded_gives_settings_that_can_be_used(folder, meth
 
 def test_what_init_sets_up_is_what_check_config_finds_nothing_wrong_with(folder):
     """Of the recommended way; what is left to warn of is a fact of the answers, not of the file."""
-    allowed = ("nobody watches for its bounces", "takes until September 2028", "sends to recipients of the tenant only")
+    allowed = (
+        "stands for the ID of your app",
+        "nobody watches for its bounces",
+        "takes until September 2028",
+        "sends to recipients of the tenant only",
+    )
     for text in {compose(answers, recommend(answers)).text for answers in EVERYTHING}:
         found = [warning.message for warning in usable(folder, text).warnings]
         assert [words for words in found if not any(known in words for known in allowed)] == []

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from agent.commands.initial.answers import Answers, Method, Reading
 from agent.commands.initial.method import other_way
+from agent.config.model import NO_CLIENT_ID
 from checks.knowledge.presets import presets
 
 SIGNING_KEY = "relaycanary-signing.key"
 APP_SECRET = "app-client-secret"  # noqa: S105 - a file's name
 OUTSIDE_PASSWORD = "outside-password"  # noqa: S105 - a file's name
 PROVIDER_PASSWORD = "provider-password"  # noqa: S105 - a file's name
-CLIENT_ID = "00000000-0000-0000-0000-000000000000"
-"""What stands for the client ID until somebody writes it there."""
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._@-]*")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
@@ -88,7 +87,7 @@ def _credentials(answers: Answers, method: Method | None) -> list[tuple[str, lis
             _line("app:", "the app registration: deploy/m365/app.md", 1),
             _line("kind: entra"),
             _line(f"tenant: {quoted(answers.domain)}", "or the tenant's ID"),
-            _line(f'client_id: "{CLIENT_ID}"', "Application (client) ID: write yours here"),
+            _line(f'client_id: "{NO_CLIENT_ID}"', "Application (client) ID: write yours here"),
             _line(f"client_secret: {{file: {APP_SECRET}}}", "or certificate: {file: app.pem} instead"),
             _line("# client_secret_expires: 2027-11-26", "the day on which the secret ends: warned of before"),
         ]

@@ -47,7 +47,7 @@ def submission_rate(context: Context) -> Iterator[Advice]:
     """Advise on more canaries than one mailbox may submit: Exchange Online delays the rest, which looks like late."""
     rates: defaultdict[str, float] = defaultdict(float)
     places: dict[str, str] = {}
-    for _, check, path in context.checks_by("submission"):
+    for _, check, path in context.checks_by("submission", "graph_send"):
         account = _account(context, path).casefold()
         rates[account] += 60 / check.every
         places.setdefault(account, check.path)
@@ -82,7 +82,7 @@ def _account(context: Context, path: Plugin) -> str:
     credential = context.sections.credentials.get(path.text("credential") or "")
     if isinstance(credential, PasswordCredential | TokenCredential):
         return credential.username
-    return path.text("sender") or ""
+    return path.text("mailbox") or path.text("sender") or ""
 
 
 def onmicrosoft_sender(context: Context) -> Iterator[Advice]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from agent.config.advice.rule import Advice, Context, Rule
-from agent.config.model import EntraCredential
+from agent.config.model import NO_CLIENT_ID, EntraCredential
 from agent.config.references import bounce_mailbox
 from agent.config.settings import Sections
 
@@ -19,6 +19,17 @@ def not_acted_on(context: Context) -> Iterator[Advice]:
     for name, section in (("alerts", sections.alerts), ("report", sections.report)):
         if section is not None:
             yield Advice((name,), "accepted, but not acted on by this version")
+
+
+def client_id_is_missing(context: Context) -> Iterator[Advice]:
+    """Advise on an app whose client ID nobody has written yet (AADSTS700016)."""
+    for name, credential in context.sections.credentials.items():
+        if isinstance(credential, EntraCredential) and credential.client_id == NO_CLIENT_ID:
+            yield Advice(
+                ("credentials", name, "client_id"),
+                "stands for the ID of your app until you write it here: the Application (client) ID of the"
+                " registration",
+            )
 
 
 def client_secret_runs_out(context: Context) -> Iterator[Advice]:
@@ -76,4 +87,10 @@ def _mailboxes_of(paths: Iterable[str], sections: Sections) -> set[str]:
     return {name for name in found if name is not None}
 
 
-UPKEEP_RULES: tuple[Rule, ...] = (not_acted_on, client_secret_runs_out, sent_items_unwatched, unused)
+UPKEEP_RULES: tuple[Rule, ...] = (
+    not_acted_on,
+    client_id_is_missing,
+    client_secret_runs_out,
+    sent_items_unwatched,
+    unused,
+)

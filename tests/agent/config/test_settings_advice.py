@@ -323,6 +323,51 @@ ADVISED = {
             )
         ],
     ),
+    "more messages than one mailbox may send, by submission and by Graph": (
+        [
+            (
+                "paths:\n",
+                (
+                    "  app: {kind: entra, tenant: contoso.example, client_id: 4b1c, certificate: {file: relay.pem}}\n"
+                    "paths:\n"
+                ),
+            ),
+            (
+                "mailboxes:\n",
+                (
+                    "  graph: {kind: graph_send, credential: app, sender: noreply@contoso.example, bounces: outside}\n"
+                    "mailboxes:\n"
+                ),
+            ),
+            (
+                "mailbox: outside, every: 5m}",
+                "mailbox: outside, every: 3s}\n  graph: {path: graph, mailbox: outside, every: 3s}",
+            ),
+        ],
+        [
+            (
+                "9: warning: paths.submission: 40 canaries a minute are submitted by noreply@contoso.example, but"
+                " Exchange Online delays what is over 30: they will be late; raise `every` of its checks"
+            )
+        ],
+    ),
+    "an app whose client ID is still missing": (
+        [
+            (
+                TOKEN,
+                (
+                    "{kind: entra, tenant: contoso.example, certificate: {file: relay.pem},\n"
+                    '    client_id: "00000000-0000-0000-0000-000000000000"}'
+                ),
+            )
+        ],
+        [
+            (
+                "6: warning: credentials.noreply.client_id: stands for the ID of your app until you write it here: the"
+                " Application (client) ID of the registration"
+            )
+        ],
+    ),
     "client secret that runs out": (
         [
             (
