@@ -67,7 +67,7 @@ async def rehearse(
 async def look_at_certificates(record: Handover, plan: Plan) -> Sequence[bytes]:
     """Return the certificates that the server shows, in DER, leaf first, whether or not they can be trusted.
 
-    For saying what is wrong with them: nobody logs in, and nothing is said over that connection but QUIT.
+    For saying what is wrong with them: nobody logs in, and nothing is said over that connection but EHLO and QUIT.
 
     Raises:
         checks.errors.LocalFault: this machine could not even try.

@@ -72,8 +72,10 @@ async def serve(context_for: Callable[..., ssl.SSLContext]) -> AsyncIterator[Cal
     """Start SMTP servers that greet as Exchange does, unless told otherwise."""
     servers: list[ScriptedServer] = []
 
-    async def start(answers: Mapping[str, Any] | None = None, *, context: ssl.SSLContext | None = None) -> Any:
-        server = ScriptedServer(context or context_for())
+    async def start(
+        answers: Mapping[str, Any] | None = None, *, context: ssl.SSLContext | None = None, implicit: bool = False
+    ) -> Any:
+        server = ScriptedServer(context or context_for(), implicit=implicit)
         hello = b"250-AM0.mail.protection.outlook.com Hello [" + PUBLIC.encode() + b"]\r\n"
         server.answers |= {
             "greeting": GREETING,

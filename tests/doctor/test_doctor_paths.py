@@ -133,6 +133,16 @@ async def test_a_certificate_that_is_not_trusted_is_looked_at_and_nobody_logs_in
     assert not any(command.startswith(("AUTH", "MAIL")) for command in server.commands)
 
 
+async def test_a_certificate_that_is_not_trusted_before_the_greeting_is_found_too(serve, report, context_for):
+    server = await serve(context=_expired(context_for), implicit=True)
+
+    found = finding(await report(server.port, path={"kind": "smtp", "tls": "implicit"}), WAY, "smtp.tls")
+
+    assert found.status == "failure"
+    assert "ran out on 2021-01-01" in found.meaning
+    assert [command.split(" ")[0] for command in server.commands] == ["EHLO", "QUIT"]
+
+
 async def test_tlsa_records_are_held_against_what_the_server_shows(serve, report, name_server, ca):
     server = await serve()
     root = x509.load_pem_x509_certificate(ca.cert_pem.bytes()).public_bytes(Encoding.DER)

@@ -12,6 +12,9 @@ from checks.core.model import Cause, Refused, Stage
 from checks.wire.rehearsal import Rehearsal
 
 _OAUTH = 'Microsoft Learn, "Authenticate an IMAP, POP or SMTP connection using OAuth"'
+ENVELOPE = frozenset({Stage.MAIL, Stage.RCPT, Stage.ENVELOPE})
+"""The stages in which sender and recipient are named, and taken back."""
+
 _BEFORE_LOGIN = {Stage.DNS, Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.STARTTLS}
 
 
@@ -68,7 +71,7 @@ def judge_envelope(
 ) -> list[Finding]:
     """Judge what was said to MAIL and RCPT; *wanted* is what a negative check expects of the refusal."""
     refused = rehearsal.refused
-    if refused is not None and refused.stage not in {Stage.MAIL, Stage.RCPT, Stage.ENVELOPE}:
+    if refused is not None and refused.stage not in ENVELOPE:
         return [not_tested("smtp.envelope", f"it did not come to sender and recipient: {_short(refused)}")]
     if wanted is not None:
         return [_negative(refused, recipient, wanted, method)]

@@ -34,11 +34,20 @@ def judge_port(rehearsal: Rehearsal, host: str, port: int, *, method: str) -> li
     if refused is not None and refused.stage is Stage.GREETING and refused.reply is None:
         return [_no_greeting(refused, transcript.endpoint)]
     findings = [ok("smtp.port", f"port {port} can be reached: {transcript.endpoint} answers")]
-    if refused is None or refused.stage is not Stage.GREETING:
-        findings.append(_judge_banner(dialogue.greeting(transcript.dialogue), host))
+    banner = dialogue.greeting(transcript.dialogue)
+    if banner and (refused is None or refused.stage is not Stage.GREETING):
+        findings.append(_judge_banner(banner, host))
     if refused is not None and refused.stage in {Stage.GREETING, Stage.EHLO}:
         findings.append(of_refusal("smtp.session", refused, method=method))
     return findings
+
+
+def was_reached(rehearsal: Rehearsal) -> bool:
+    """Tell whether a server answered: what comes after the connection can be judged."""
+    refused = rehearsal.refused
+    if refused is None or refused.stage is Stage.GREETING:
+        return refused is None or refused.reply is not None
+    return refused.stage not in {Stage.DNS, Stage.CONNECT}
 
 
 def _no_name(refused: Refused, host: str) -> Finding:
@@ -107,7 +116,7 @@ def _judge_banner(banner: str, host: str) -> Finding:
     if microsoft.is_ours_to_know(host) and microsoft.BANNER not in banner:
         return failure(
             "smtp.banner",
-            f"intercepted: somebody else answers for {host}: {banner or 'without a greeting'}",
+            f"intercepted: somebody else answers for {host}: {banner}",
             meaning="Microsoft's servers greet as Microsoft ESMTP. What answers here is something on the way, which"
             " reads the mail, or keeps it.",
             fix=_FIREWALL,
