@@ -9,6 +9,7 @@ from datetime import date
 from agent.config.expectations import CheckSettings
 from agent.config.problems import Key
 from agent.config.settings import Plugin, Sections
+from checks.knowledge import microsoft
 
 SUBMISSION_HOSTS = frozenset(
     {
@@ -20,9 +21,6 @@ SUBMISSION_HOSTS = frozenset(
     }
 )
 """Where Exchange Online takes client submission, by cloud; every one demands AUTH."""
-
-
-_MX_SUFFIXES = (".mail.protection.outlook.com", ".mx.microsoft", ".protection.office365.us", ".partner.outlook.cn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +66,4 @@ def host_of(plugin: Plugin) -> str:
 
 def is_mx_endpoint(host: str) -> bool:
     """Tell whether *host* is one where Exchange Online takes mail for its tenants (submission hosts are not)."""
-    return host.endswith(_MX_SUFFIXES) and host not in SUBMISSION_HOSTS and not host.startswith("smtp.")
+    return microsoft.is_mx(host) and host not in SUBMISSION_HOSTS

@@ -10,9 +10,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from agent.doctor.finding import Finding, failure, not_tested, ok, warning
-from agent.doctor.judge import certificates, microsoft
+from agent.doctor.judge import certificates
 from agent.doctor.judge.diagnosed import of_refusal
 from checks.core.model import Cause, Stage
+from checks.knowledge import microsoft
 from checks.wire.dns import Records
 from checks.wire.rehearsal import Rehearsal
 
@@ -47,7 +48,7 @@ def judge_tls(rehearsal: Rehearsal, shown: Sequence[bytes], host: str, *, method
 
 
 def _not_offered(detail: str, host: str) -> Finding:
-    if microsoft.is_ours_to_know(host):
+    if microsoft.is_microsofts(host):
         return failure(
             "smtp.tls",
             f"STARTTLS is stripped: {detail}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.doctor.finding import Finding, failure, not_tested, ok, warning
-from agent.doctor.judge import microsoft
+from checks.knowledge import microsoft
 from checks.wire.policies import StsReading
 
 _SOURCE = 'Microsoft Learn, "How to set up a multifunction device or application to send email", step 1'

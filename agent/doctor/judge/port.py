@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from agent.doctor.finding import Finding, failure, ok
-from agent.doctor.judge import dialogue, microsoft
+from agent.doctor.judge import dialogue
 from agent.doctor.judge.diagnosed import of_refusal
 from checks.core.model import Cause, Refused, Stage
+from checks.knowledge import microsoft
 from checks.wire.rehearsal import Rehearsal
 
 _MASKED = re.compile(r"^220[ -][*X\s]{4,}")
@@ -113,7 +114,7 @@ def _judge_banner(banner: str, host: str) -> Finding:
             fix="Turn SMTP inspection (ESMTP fixup) off for this host on the firewall.",
             source=_SMTP,
         )
-    if microsoft.is_ours_to_know(host) and microsoft.BANNER not in banner:
+    if microsoft.is_microsofts(host) and microsoft.BANNER not in banner:
         return failure(
             "smtp.banner",
             f"intercepted: somebody else answers for {host}: {banner}",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from agent.doctor.finding import Finding, failure, not_tested, ok, warning
-from agent.doctor.judge.microsoft import SPF_INCLUDES
 from checks.core.spf import MAX_LOOKUPS, SpfResult, chain, evaluate
+from checks.knowledge.microsoft import SPF_INCLUDES
 from checks.wire.policies import SpfReading
 
 _RFC = "RFC 7208"

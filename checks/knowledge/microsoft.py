@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-MX_SUFFIXES = (
+_MX_SUFFIXES = (
     ".mail.protection.outlook.com",
     ".mx.microsoft",
     ".protection.office365.us",
     ".protection.apps.mil",
-    ".mail.protection.partner.outlook.cn",
+    ".partner.outlook.cn",
 )
-"""Where Exchange Online takes mail for its domains, by cloud."""
-
-SUBMISSION_SUFFIXES = (".office365.com", ".office365.us", ".partner.outlook.cn", ".hve.mx.microsoft", ".outlook.com")
-"""Where it takes client submission."""
+_SUFFIXES = (*_MX_SUFFIXES, ".office365.com", ".office365.us", ".outlook.com")
+_SUBMISSION = "smtp."
 
 SPF_INCLUDES = frozenset(
     {"spf.protection.outlook.com", "spf.protection.office365.us", "spf.protection.partner.outlook.cn"}
@@ -39,21 +37,21 @@ _GATEWAYS = {
 
 
 def is_mx(host: str) -> bool:
-    """Tell whether *host* is an MX endpoint of Exchange Online."""
-    return _ends(host, MX_SUFFIXES)
+    """Tell whether *host* is one where Exchange Online takes mail for its domains; those for submission are not."""
+    name = _plain(host)
+    return name.endswith(_MX_SUFFIXES) and not name.startswith(_SUBMISSION)
 
 
-def is_ours_to_know(host: str) -> bool:
+def is_microsofts(host: str) -> bool:
     """Tell whether *host* is Microsoft's, so that its greeting must be too."""
-    return _ends(host, MX_SUFFIXES) or _ends(host, SUBMISSION_SUFFIXES)
+    return _plain(host).endswith(_SUFFIXES)
 
 
 def gateway(host: str) -> str:
     """Name whose mail gateway *host* is; empty where it is not one of the well-known."""
-    name = host.lower().rstrip(".")
+    name = _plain(host)
     return next((owner for suffix, owner in _GATEWAYS.items() if name.endswith(suffix)), "")
 
 
-def _ends(host: str, suffixes: tuple[str, ...]) -> bool:
-    name = host.lower().rstrip(".")
-    return name.endswith(suffixes)
+def _plain(host: str) -> str:
+    return host.lower().rstrip(".")
