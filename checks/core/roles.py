@@ -28,4 +28,5 @@ def doubt(roles: AbstractSet[str] | None, use: Use) -> str:
     """
     if roles is None or not roles.isdisjoint(use.value):
         return ""
-    return f"the token has no role {' or '.join(use.value)}: grant it to the app with admin consent, or a role of RBAC"
+    named = " or ".join(use.value)
+    return f"the token has no role {named}: grant it with admin consent, or the like by RBAC for Applications"

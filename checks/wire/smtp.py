@@ -167,14 +167,14 @@ class SmtpPath:
         )
 
     async def _login(self, record: Handover) -> Login | None:
-        """Obtain the login; an app's token is shown for the mailbox of the sender."""
+        """Obtain the login; an app's token does not say which mailbox is meant."""
         if self._credential is None:
             return None
         try:
             login = await self._credential.login("smtp")
         except TokenRefused as refused:
             raise record.no_token(refused) from refused
-        return login if login.username else replace(login, username=self._settings.sender)
+        return login if login.username else replace(login, username=self._settings.mailbox or self._settings.sender)
 
     def _doubt(self, end: HandoverEnded, login: Login | None) -> None:
         """Where a login was refused for good, ask for another next time, and say what its token lacks."""

@@ -84,10 +84,11 @@ class SmtpSettings(Section):
 
     host: the server. domain: or the mail domain whose MX is looked up. ca_file: the CAs to trust *instead of* the
     system's. client_certificate: a PEM file with key, certificate and intermediates. credential: the name of a
-    credential. source_address: the local address to connect from. helo: the name to greet with (default: this
-    machine's). session: `fresh` tests connection, TLS and login with every canary, `kept` reuses the connection.
-    nameservers: asked instead of the system's resolver. bounces, sent_items: the mailboxes where this path's bounces
-    and its copies in Sent Items land; the agent reads them.
+    credential. mailbox: whose mailbox an app's token is shown for, where that is not the sender. source_address: the
+    local address to connect from. helo: the name to greet with (default: this machine's). session: `fresh` tests
+    connection, TLS and login with every canary, `kept` reuses the connection. nameservers: asked instead of the
+    system's resolver. bounces, sent_items: the mailboxes where this path's bounces and its copies in Sent Items land;
+    the agent reads them.
     """
 
     host: Host | None = None
@@ -97,6 +98,7 @@ class SmtpSettings(Section):
     ca_file: Path | None = None
     client_certificate: FileReference | None = None
     credential: Text | None = None
+    mailbox: Address | None = None
     sender: Address
     source_address: Annotated[str, AfterValidator(_ip_address)] | None = None
     helo: Host | None = None
@@ -116,6 +118,8 @@ class SmtpSettings(Section):
     def _nothing_secret_in_plain_text(self) -> Self:
         if self.credential is not None and self.tls not in {"required", "implicit"}:
             raise wrong(f"a credential is never shown over plain text: tls is {self.tls}, set it to required")
+        if self.mailbox is not None and self.credential is None:
+            raise wrong("mailbox says whom an app's token is shown for, and there is no credential")
         if self.client_certificate is not None and self.tls == "none":
             raise wrong("a client certificate can only be shown in a TLS handshake: tls is none, set it to required")
         return self

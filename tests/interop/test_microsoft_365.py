@@ -15,7 +15,7 @@ from support.make import a_canary, a_check
 from agent.clock import SystemClock
 from agent.config.build import build_credentials, build_mailboxes, build_paths
 from agent.config.load import load
-from checks.core import message, recognise, token
+from checks.core import bounce, message, recognise, token
 from checks.core.graph_mail import send_mail
 from checks.core.headers.fields import parse_headers
 from checks.core.model import Accepted, Outcome, Refused, Stage
@@ -128,6 +128,26 @@ async def test_a_canary_that_is_submitted_with_a_token_arrives_and_its_copy_lies
     copy = await seen(mailboxes["graph-sent"], "sentitems", made)
     assert list(await mailboxes["graph-sent"].delete([copy])) == [copy]
     assert await mailboxes["graph-sent"].headers([copy]) == {}
+
+
+async def test_a_bounce_is_read_over_graph_and_says_which_canary_it_is_about(agent, lab):
+    paths, mailboxes, _ = agent
+    lab.break_("submission", "bounce")
+    made, content = canary(NOREPLY)
+    await paths["submission"].send(NOREPLY, CANARY, content)
+    reader, notice, cursor = mailboxes["graph-sent"], None, None
+    for _ in range(PATIENCE):
+        look = await reader.look("inbox", cursor, since=SINCE)
+        cursor = look.cursor
+        answers = [found.ref for found in look.messages if recognise.answers(parse_headers(found.headers))]
+        for ref in answers:
+            notice = bounce.classify(await reader.content(ref, 262_144))
+        if notice is not None:
+            break
+        await reader.wait(0.02)
+    assert notice is not None
+    assert (notice.kind, notice.final) == (bounce.Kind.BOUNCE, True)
+    assert made.id in {claim.id for claim in recognise.claims(notice.returned())}
 
 
 async def test_a_message_keeps_its_reference_when_somebody_reads_it_and_when_a_round_is_told_again(agent, lab):

@@ -40,6 +40,19 @@ async def test_the_token_is_shown_for_the_mailbox_of_the_sender(submit):
     assert credential.rejected == []
 
 
+async def test_the_token_is_shown_for_another_mailbox_where_the_sender_has_none(serve, path_to, send, ca_file):
+    server = await serve()
+    known = {"credential": "app", "tls": "required", "ca_file": ca_file, "mailbox": "scanner@tenant.example"}
+    await send(path_to(server, credentials={"app": HandCredential()}, **known))
+    shown = next(line for line in server.commands if line.startswith("AUTH XOAUTH2 ")).split(" ")[2]
+    assert base64.b64decode(shown).startswith(b"user=scanner@tenant.example\1")
+
+
+async def test_a_mailbox_to_show_a_token_for_needs_a_token(path_to):
+    with pytest.raises(ValueError, match="there is no credential"):
+        path_to(mailbox="scanner@tenant.example")
+
+
 @pytest.mark.parametrize(
     ("roles", "named"),
     [

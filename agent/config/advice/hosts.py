@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from agent.config import habits
 from agent.config.advice.rule import SUBMISSION_HOSTS, Advice, Context, Rule, host_of, is_mx_endpoint
+from agent.config.model import EntraCredential
 
 _READING_HOSTS = frozenset({"outlook.office365.com", "partner.outlook.cn"})
 _READING_NAMES = ("imap.", "imap-", "pop.", "pop3.")
@@ -74,6 +75,18 @@ def ews_host(context: Context) -> Iterator[Advice]:
             yield Advice(("mailboxes", name, "host"), f"{host_of(mailbox)} looks like a host of EWS: {habits.EWS}")
 
 
+def graph_without_delta(context: Context) -> Iterator[Advice]:
+    """Advise on reading over Graph in the cloud of 21Vianet, whose Graph has no delta queries ("message: delta")."""
+    for name, mailbox in context.sections.mailboxes.items():
+        credential = context.sections.credentials.get(mailbox.text("credential") or "")
+        if mailbox.kind == "graph" and isinstance(credential, EntraCredential) and credential.cloud == "china":
+            yield Advice(
+                ("mailboxes", name, "kind"),
+                "the Graph of cloud china does not tell what is new in a folder (delta queries), on which this reader"
+                " rests: use kind imap, at partner.outlook.cn",
+            )
+
+
 HOST_RULES: tuple[Rule, ...] = (
     submission_host_without_login,
     reading_host_for_sending,
@@ -81,4 +94,5 @@ HOST_RULES: tuple[Rule, ...] = (
     mx_endpoint_for_submission,
     mx_endpoint_on_another_port,
     ews_host,
+    graph_without_delta,
 )

@@ -314,6 +314,25 @@ ADVISED = {
         [(TOKEN, "{kind: entra, tenant: contoso.example, client_id: 4b1c, certificate: {file: relay.pem}}")],
         [],
     ),
+    "Graph in a cloud without delta queries": (
+        [
+            (
+                TOKEN,
+                "{kind: entra, tenant: contoso.example, client_id: 4b1c, client_secret: {file: token}, cloud: china}",
+            ),
+            (
+                "{kind: imap, host: imap.outside.example, credential: outside, address: canary@outside.example}",
+                "{kind: graph, credential: noreply, address: canary@outside.example}",
+            ),
+            ("  outside: {kind: password, username: canary@outside.example, password: {file: outside}}\n", ""),
+        ],
+        [
+            (
+                "14: warning: mailboxes.outside.kind: the Graph of cloud china does not tell what is new in a folder"
+                " (delta queries), on which this reader rests: use kind imap, at partner.outlook.cn"
+            )
+        ],
+    ),
     "sent items that nobody watches": (
         [("    sender: noreply@contoso.example\n", "    sender: noreply@contoso.example\n    sent_items: outside\n")],
         [
