@@ -5,7 +5,10 @@ Tests marked `long` are left out unless a marker expression says otherwise: ``py
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from mailservers.fixture import testbed
 
@@ -23,3 +26,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_as_it_was() -> Iterator[None]:
+    """A command sets logging up for its process; a later test must not log into a stream that is gone."""
+    yield
+    structlog.reset_defaults()
