@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agent.ledger import connect, records, snapshot, verify
 from agent.ledger.errors import LedgerError
 from agent.ledger.facts import ATTRIBUTED
+from agent.ledger.history import History
 from agent.ledger.schema import canaries, evidence, runs, sightings, standings, totals
 from agent.ledger.snapshot import Snapshot
 from checks.core.model import Attempt, Conclusion, Outcome, Verdict
@@ -67,7 +68,7 @@ def picture(url: str) -> Picture:
         LedgerError: there is no such ledger, it is not ours, of another version, or cannot be read.
     """
     with _reading(url) as connection:
-        row = connection.execute(select(runs).order_by(runs.c.id.desc()).limit(1)).one_or_none()
+        row = connection.execute(select(runs).where(~runs.c.simulated).order_by(runs.c.id.desc()).limit(1)).one_or_none()
         run = None
         if row is not None:
             run = Run(site=row.site, version=row.version, began_at=row.began_at, began_wall=row.began_wall)
@@ -97,6 +98,17 @@ def attributed_canaries(url: str, check: str) -> int:
     of_check = (totals.c.owner == check) & (totals.c.metric == ATTRIBUTED)
     with _reading(url) as connection:
         return sum(int(value) for value in connection.execute(select(totals.c.value).where(of_check)).scalars())
+
+
+@contextmanager
+def history(url: str) -> Iterator[History]:
+    """Open the past of a ledger for reading, all of it from one transaction.
+
+    Raises:
+        LedgerError: as `picture`.
+    """
+    with _reading(url) as connection:
+        yield History(connection)
 
 
 def upgrade(url: str) -> tuple[str | None, str]:

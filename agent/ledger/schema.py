@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -42,6 +43,7 @@ runs = Table(
     Column("version", String(32), nullable=False),
     Column("began_at", Double, nullable=False),
     Column("began_wall", Double, nullable=False),
+    Column("simulated", Boolean, nullable=False, default=False, server_default=false()),  # a made-up past
 )
 
 # A check as it was when its canary started: settings may change while a canary is on its way.
@@ -96,6 +98,7 @@ Index(
 )
 Index("ix_canaries_name_seq", canaries.c.name, canaries.c.seq)
 Index("ix_canaries_concluded_at", canaries.c.concluded_at)
+Index("ix_canaries_started_wall", canaries.c.started_wall)
 
 evidence = Table(
     "evidence",

@@ -19,6 +19,7 @@ from agent.ledger import snapshot as pictures
 from agent.ledger.cleanup import Stored
 from agent.ledger.errors import LedgerError
 from agent.ledger.facts import Due
+from agent.ledger.history import History
 from agent.ledger.looks import LookRecord
 from agent.ledger.prune import Retention
 from agent.ledger.schema import canaries as canaries_table
@@ -194,6 +195,14 @@ class Ledger:
     async def prune(self, *, now: float, keep: Retention) -> int:
         """Let go of old evidence and rows, a little at a time; return how many went."""
         return await self._writer.do(lambda transaction: pruning.prune(transaction, now=now, keep=keep))
+
+    async def past(self, query: Callable[[History], T]) -> T:
+        """Ask about the past, in a thread, all from one transaction.
+
+        Raises:
+            LedgerError: the database says no.
+        """
+        return await self.read(lambda connection: query(History(connection)))
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run *query* in a reading transaction, in a thread.
