@@ -190,6 +190,29 @@ def _rules(
     raise typer.Exit(rules(config, runbooks=runbooks or RUNBOOKS, grafana=grafana or GRAFANA, scale_for=scale_for))
 
 
+@app.command("report")
+def _report(
+    config: Config = None,
+    week: Annotated[str | None, typer.Option("--week", help="An ISO week, like 2026-W47.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="A day or a moment, like 2026-11-16.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="The end, itself not included; now without it.")] = None,
+    form: Annotated[str | None, typer.Option("--format", help="html, pdf, csv, json or text.")] = None,
+    file: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
+    send: Annotated[bool, typer.Option("--send", help="Keep it in the archive and mail it.")] = False,
+) -> None:
+    """Report how the mail did: the last complete week, or, in the first week, the one that is running.
+
+    Examples: relaycanary report; relaycanary report --week 2026-W47 -o week.pdf; relaycanary report --send
+
+    Exit code: 0, or 1 if it could not be made, written or sent.
+    """
+    from agent.commands.report import report
+    from agent.commands.reporting.choice import Choice
+
+    choice = Choice(week=week, since=since, until=until, form=form, output=file)
+    raise typer.Exit(report(choice, config, send_it=send))
+
+
 @app.command("explain")
 def _explain(
     inputs: Annotated[list[str] | None, typer.Argument(help="A reply, an error, a log line, a FILE, or - .")] = None,
@@ -226,12 +249,18 @@ def _ledger_verify(config: Config = None) -> None:
 def _lab(
     context: typer.Context,
     directory: Directory = _LAB,
+    history: Annotated[str | None, typer.Option("--history", help="Make up a past, like 35d, and end.")] = None,
     until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
+    wait: Annotated[bool, typer.Option("--wait", hidden=True)] = False,
 ) -> None:
     """Run the simulated tenant alone, until SIGTERM, or change the one that runs.
 
     Examples: relaycanary lab; relaycanary lab break relay connector_mismatch; relaycanary lab heal
     """
+    if context.invoked_subcommand is None and history is not None:
+        from agent.commands.history import history as make_up
+
+        raise typer.Exit(make_up(directory, history, wait=wait))
     if context.invoked_subcommand is None:
         from agent.commands.lab import lab
 

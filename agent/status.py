@@ -72,6 +72,15 @@ class Audited:
     at: float
 
 
+@dataclass(slots=True)
+class ReportStatus:
+    """How the scheduled reports go, since the agent started. `sent_at` is Unix time, of the newest issue ever sent."""
+
+    sent: int = 0
+    failed: int = 0
+    sent_at: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialView:
     """One configured credential."""
@@ -100,6 +109,7 @@ class AgentView:
     ledger_write_errors: int
     reload_successful: bool
     reload_success_at: float
+    report: ReportStatus | None = None
     audited: Audited | None = None
     credentials: Sequence[CredentialView] = ()
     alert_after: int = 1

@@ -6,6 +6,8 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from agent.log import plain
 if TYPE_CHECKING:
     from checks.lab import LabInfo
 
+_PAST = "35d"  # five weeks, so that a report has four to compare with
 _LOOKS = 4
 _BETWEEN_LOOKS = 0.25  # seconds
 _MISSING = "the lab is not installed: it is an extra, `pip install 'relaycanary[lab]'`"
@@ -59,7 +62,19 @@ def run_with_lab(directory: Path, *, verbose: bool = False) -> int:
         try:
             if child.stdout is None or not child.stdout.readline():
                 return child.wait() or 1
-            return run(settings, verbose=verbose)
+            with _made_up_past(directory):
+                return run(settings, verbose=verbose)
+        finally:
+            child.terminate()
+
+
+@contextmanager
+def _made_up_past(directory: Path) -> Iterator[None]:
+    """Have a past written beside the agent that is about to start: the first look at its pages is not empty."""
+    command = [sys.executable, "-m", "agent", "lab", "--history", _PAST, "--wait", "--directory", str(directory)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as child:  # noqa: S603 - our own
+        try:
+            yield
         finally:
             child.terminate()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from agent.config.model import PasswordCredential
+from agent.config.pieces import ledger_file
 from agent.config.settings import Settings
 from agent.probe import SigningKey
+from agent.report.archive import Archive
 
 
 def signing_keys(settings: Settings) -> list[SigningKey]:
@@ -14,6 +16,11 @@ def signing_keys(settings: Settings) -> list[SigningKey]:
         checks.errors.LocalFault: one cannot be read.
     """
     return [SigningKey(name, source().encode()) for name, source in settings.signing_keys.items()]
+
+
+def archive_of(settings: Settings) -> Archive:
+    """Return where the issues of the report are kept: beside the ledger."""
+    return Archive(ledger_file(settings.agent.ledger).parent / "reports")
 
 
 def addresses(settings: Settings) -> dict[str, list[str]]:

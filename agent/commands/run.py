@@ -7,13 +7,17 @@ import gc
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import structlog
 
 from agent import __version__, log, sentry
 from agent.clock import SystemClock
-from agent.commands.parts import accounts, addresses, sent_items, signing_keys
+from agent.commands.parts import accounts, addresses, archive_of, sent_items, signing_keys
+from agent.commands.reporting.child import send_in_child
 from agent.commands.signals import on_signals
 from agent.config.build import build_credentials, build_mailboxes, build_paths
 from agent.config.load import find, load
@@ -22,6 +26,8 @@ from agent.config.secrets import SecretSource
 from agent.config.settings import Settings
 from agent.ledger import Ledger, LedgerError
 from agent.pipeline import Parts, Pipeline
+from agent.report.weekly import Plan, Weekly
+from agent.supervise import supervise
 from agent.web.app import create_app
 from agent.web.server import WebError, serve
 from checks.errors import LocalFault
@@ -73,17 +79,21 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
     parts = make_parts(settings, clock)
     stop = asyncio.Event()
     reloader = _Reloader(file, settings, clock, pipeline)
+    weekly = _weekly(file, reloader, clock, ledger)
     async with AsyncExitStack() as stack:
         app = create_app(
-            view=pipeline.view,
+            view=lambda: replace(pipeline.view(), report=weekly.status if reloader.settings.sections.report else None),
             ledger=ledger,
             reload=reloader.reload,
             token=SecretSource(settings.web.token) if settings.web.token else None,
             auth=settings.web.auth,
             listen=settings.web.listen,
+            archive=archive_of(settings),
         )
         url = await stack.enter_async_context(serve(app, settings.web.host, settings.web.port))
         _on_signals(stop, reloader)
+        reports = asyncio.create_task(supervise("report", weekly.run, clock), name="report")
+        stack.push_async_callback(_cancelled, reports)
         # What exists now stays: let the collector pass over it, or each full collection stalls the loop for 100 ms.
         gc.collect()
         gc.freeze()
@@ -91,6 +101,27 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
         _log.info("agent.started", url=url, checks=len(settings.checks), site=settings.agent.site)
         await pipeline.run(parts, stop)
     _log.info("agent.stopped")
+
+
+def _weekly(file: Path, reloader: _Reloader, clock: Clock, ledger: Ledger) -> Weekly:
+    """Schedule the weekly report, as the settings that are in force say."""
+
+    def plan() -> Plan | None:
+        section = reloader.settings.sections.report
+        return None if section is None else Plan.of(section.schedule, ZoneInfo(section.timezone))
+
+    return Weekly(
+        clock=clock,
+        archive=archive_of(reloader.settings),
+        plan=plan,
+        first=lambda: ledger.past(lambda past: past.first_started()),
+        send=partial(send_in_child, file),
+    )
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _greeting(url: str, settings: Settings) -> str:
@@ -125,11 +156,14 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
 
 
 class _Reloader:
-    """Takes over a changed settings file while everything goes on; a bad one changes nothing and says so."""
+    """Takes over a changed settings file while everything goes on; a bad one changes nothing and says so.
+
+    `settings` are those that are in force.
+    """
 
     def __init__(self, file: Path, settings: Settings, clock: Clock, pipeline: Pipeline) -> None:
         self._file = file
-        self._settings = settings
+        self.settings = settings
         self._clock = clock
         self._pipeline = pipeline
         self._one_at_a_time = asyncio.Lock()
@@ -140,7 +174,7 @@ class _Reloader:
             problem = await self._reload()
             self._pipeline.reload_successful = problem is None
         if problem is None:
-            _log.info("settings.reloaded", checks=len(self._settings.checks))
+            _log.info("settings.reloaded", checks=len(self.settings.checks))
         else:
             for line in problem.splitlines():
                 _log.error("settings.not_reloaded", why=line)
@@ -149,14 +183,14 @@ class _Reloader:
     async def _reload(self) -> str | None:
         try:
             settings = await asyncio.to_thread(load, self._file)
-            if fixed := _fixed(self._settings, settings):
+            if fixed := _fixed(self.settings, settings):
                 return f"{fixed} cannot be changed while the agent runs: restart it"
             await self._pipeline.apply(make_parts(settings, self._clock))
         except SettingsError as error:
             return "\n".join(str(problem) for problem in error.problems)
         except (LocalFault, LedgerError) as error:
             return str(error)
-        self._settings = settings
+        self.settings = settings
         return None
 
 

@@ -189,12 +189,13 @@ class Alerts(Section):
 
 
 class Report(Section):
-    """The weekly report, and the path it is sent by."""
+    """The weekly report, and the path it is sent by. `objective` is the share of canaries that is to be on time."""
 
     schedule: Annotated[Text, AfterValidator(_schedule)] = "mon 07:00"
     timezone: Annotated[Text, AfterValidator(_timezone)] = "UTC"
     to: Annotated[tuple[Address, ...], Field(min_length=1)]
     path: Text
+    objective: Annotated[float, Field(ge=0.5, lt=1.0, allow_inf_nan=False)] = 0.99
 
 
 class Sentry(Section):

@@ -68,7 +68,8 @@ def picture(url: str) -> Picture:
         LedgerError: there is no such ledger, it is not ours, of another version, or cannot be read.
     """
     with _reading(url) as connection:
-        row = connection.execute(select(runs).where(~runs.c.simulated).order_by(runs.c.id.desc()).limit(1)).one_or_none()
+        newest = select(runs).where(~runs.c.simulated).order_by(runs.c.id.desc()).limit(1)
+        row = connection.execute(newest).one_or_none()
         run = None
         if row is not None:
             run = Run(site=row.site, version=row.version, began_at=row.began_at, began_wall=row.began_wall)

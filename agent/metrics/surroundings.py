@@ -125,6 +125,21 @@ def _reload_success_at(picture: Picture) -> Iterator[Row]:
     yield (), picture.unix(picture.view.reload_success_at)
 
 
+@family("counter", "report_runs_total", "Attempts to make and send the scheduled report, since the start.", "result")
+def _report_runs(picture: Picture) -> Iterator[Row]:
+    status = picture.view.report
+    if status is not None:
+        yield ("sent",), status.sent
+        yield ("failed",), status.failed
+
+
+@family("gauge", "report_last_success_timestamp_seconds", "Unix time at which a scheduled report was last sent to all.")
+def _report_success(picture: Picture) -> Iterator[Row]:
+    status = picture.view.report
+    if status is not None and status.sent_at is not None:
+        yield (), status.sent_at
+
+
 @family("info", "build_info", "The version of the agent and of the Python that runs it.", "version", "python")
 def _build(picture: Picture) -> Iterator[Row]:
     yield (picture.view.version, platform.python_version()), {}
@@ -181,6 +196,8 @@ FAMILIES: tuple[Family, ...] = (
     _token_requests,
     _reload_successful,
     _reload_success_at,
+    _report_runs,
+    _report_success,
     _build,
     _ledger_up,
     _ledger_consistent,

@@ -19,8 +19,10 @@ from agent.config.pieces import split_listen
 from agent.config.secrets import SecretSource
 from agent.ledger import Ledger, LedgerError
 from agent.metrics import Exposition
+from agent.report.archive import Archive
 from agent.status import AgentView
 from agent.web.guard import Hardened, HostCheck, Login, LoginCheck, bears
+from agent.web.reports import Reports
 from checks.errors import LocalFault
 
 _log = structlog.get_logger("web")
@@ -39,6 +41,7 @@ _LANDING = """<!DOCTYPE html>
 <p>Version {version}, site {site}, {checks} checks.</p>
 <ul>
 <li><a href="/metrics">Metrics</a> for Prometheus</li>
+<li><a href="/reports/">Reports</a> that were made</li>
 <li><a href="/-/healthy">Healthy</a>: the process runs</li>
 <li><a href="/-/ready">Ready</a>: the settings are in force and the ledger answers</li>
 </ul>
@@ -55,6 +58,7 @@ def create_app(
     token: Callable[[], str] | None,
     auth: WebLogin | None,
     listen: str,
+    archive: Archive,
     hosts: Sequence[str] = (),
 ) -> Starlette:
     """Make the application.
@@ -66,6 +70,7 @@ def create_app(
         token: reads the token that changes of state demand, or raises LocalFault; without it there are none.
         auth: what readers must show (HTTP Basic); without it everybody may read who can connect.
         listen: the address and port that the server listens on, as in the settings.
+        archive: where the reports are kept.
         hosts: further names that requests may call the agent by.
     """
     answers = _Answers(view, ledger, reload, token, Exposition(view, ledger.snapshot))
@@ -84,6 +89,7 @@ def create_app(
             Route(_HEALTHY, answers.healthy),
             Route("/-/ready", answers.ready),
             Route(_RELOAD, answers.reloaded, methods=["POST"]),
+            *Reports(archive).routes(),
         ],
         middleware=middleware,
     )

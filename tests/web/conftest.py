@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from agent.ledger import Ledger
+from agent.report.archive import Archive
 from agent.status import AgentView
 from agent.web.app import create_app
 from agent.web.server import serve
@@ -112,13 +113,14 @@ def ledger(file: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def serving(agent: Agent, ledger: Ledger) -> Callable[..., AbstractAsyncContextManager[Client]]:
+def serving(agent: Agent, ledger: Ledger, file: Path) -> Callable[..., AbstractAsyncContextManager[Client]]:
     """Serve the application with these options; the context yields a client."""
 
     @asynccontextmanager
     async def start(*, host: str = "127.0.0.1", **options: Any) -> AsyncIterator[Client]:
         listen = f"[{host}]:0" if ":" in host else f"{host}:0"
-        known: dict[str, Any] = {"token": None, "auth": None, "listen": listen}
+        archive = Archive(file.parent / "reports")
+        known: dict[str, Any] = {"token": None, "auth": None, "listen": listen, "archive": archive}
         app = create_app(view=lambda: agent.view, ledger=ledger, reload=agent.reload, **{**known, **options})
         async with serve(app, host, 0) as url:
             yield Client(url)

@@ -227,8 +227,8 @@ async def test_the_landing_page_links_to_what_can_be_read(serving):
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.text.startswith("<!DOCTYPE html>")
     assert page.open == []
-    assert page.links == ["/metrics", "/-/healthy", "/-/ready"]
-    assert linked == [200, 200, 200]
+    assert page.links == ["/metrics", "/reports/", "/-/healthy", "/-/ready"]
+    assert linked == [200, 200, 200, 200]
 
 
 async def test_the_landing_page_shows_the_version_as_text(serving):

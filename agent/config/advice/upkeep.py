@@ -16,9 +16,8 @@ _SOON = timedelta(days=30)
 def not_acted_on(context: Context) -> Iterator[Advice]:
     """Advise on sections that are validated, but that nothing reads yet: silence would look like consent."""
     sections = context.sections
-    for name, section in (("alerts", sections.alerts), ("report", sections.report)):
-        if section is not None:
-            yield Advice((name,), "accepted, but not acted on by this version")
+    if sections.alerts is not None:
+        yield Advice(("alerts",), "accepted, but not acted on by this version")
 
 
 def client_id_is_missing(context: Context) -> Iterator[Advice]:

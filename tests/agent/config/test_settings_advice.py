@@ -302,12 +302,11 @@ ADVISED = {
         [
             (
                 "mailboxes:\n",
-                ("alerts: {}\nreport: {to: [noc@contoso.example], path: relay}\nmailboxes:\n"),
+                "alerts: {}\nmailboxes:\n",
             )
         ],
         [
             "14: warning: alerts: accepted, but not acted on by this version",
-            "15: warning: report: accepted, but not acted on by this version",
         ],
     ),
     "app registration": (
@@ -512,7 +511,6 @@ def test_the_documented_example_is_warned_of_what_it_is(workspace, edited, monke
     assert [warning.split(": ")[2] for warning in said] == [
         "paths.submission.credential",
         "alerts",
-        "report",
     ]
 
 

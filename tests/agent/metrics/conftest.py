@@ -19,6 +19,7 @@ from agent.status import (
     MailboxStatus,
     MailboxView,
     PathView,
+    ReportStatus,
 )
 from checks.core.model import Check, Expectations, Limits
 from checks.ports import CredentialFacts, Endpoint
@@ -107,6 +108,7 @@ def make_view(*checks: Check, now_at: float = NOW_AT, wall_offset: float = WALL_
         ],
         ledger_write_errors=1,
         reload_successful=True,
+        report=ReportStatus(sent=2, failed=1, sent_at=1_700_000_000.0),
         reload_success_at=NOW_AT - 50.0,
         audited=Audited(problems=0, at=NOW_AT - 20.0),
     )

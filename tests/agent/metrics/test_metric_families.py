@@ -63,6 +63,8 @@ CONTRACT = {
     "token_requests_total": ("counter", ("credential", "result")),
     "config_last_reload_successful": ("gauge", ()),
     "config_last_reload_success_timestamp_seconds": ("gauge", ()),
+    "report_runs_total": ("counter", ("result",)),
+    "report_last_success_timestamp_seconds": ("gauge", ()),
     "build_info": ("info", ("version", "python")),
     "ledger_up": ("gauge", ()),
     "ledger_consistent": ("gauge", ()),

@@ -1,0 +1,86 @@
+"""``relaycanary lab --history 35d``: a made-up past for the lab, so that pages and reports have something to show."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from agent.clock import SystemClock
+from agent.commands import output
+from agent.config.load import load
+from agent.config.problems import SettingsError
+from agent.config.settings import Settings
+from agent.ledger import LedgerError, inspect, simulated
+from agent.log import plain
+from agent.simulated import story
+from checks.settings import parse_duration
+
+_EVERY = 120.0
+_DAY = 86400.0
+_TRIES, _BETWEEN = 120, 0.5  # a minute for an agent that was just started to make its ledger
+
+
+def history(directory: Path, span: str, *, wait: bool = False) -> int:
+    """Write a made-up past of *span* into the ledger of the lab in *directory*, unless it has one.
+
+    Args:
+        directory: where the lab keeps its state.
+        span: how long the past is to be, like ``35d``.
+        wait: until the agent that was just started has made its ledger; then say nothing.
+
+    Returns:
+        The exit code: 0, or 1 if it cannot be written; 64 for a span that is none.
+    """
+    output.show_only_errors()
+    try:
+        days = parse_duration(span) / _DAY
+    except ValueError as error:
+        output.say(f"--history: {error}")
+        return output.WRONG_USAGE
+    try:
+        settings = load(directory / "relaycanary.yaml")
+        if wait and not _made(settings.agent.ledger):
+            return 1
+        written = _fill(settings, days)
+    except SettingsError as error:
+        output.complain(error.problems)
+        return 1
+    except LedgerError as error:
+        output.say(str(error))
+        return 1
+    if not wait:
+        print(_told(written, directory))
+    return 0
+
+
+def _told(written: int, directory: Path) -> str:
+    if not written:
+        return f"the ledger of the lab in {plain(str(directory))} has a made-up past already"
+    return (
+        f"{output.count(written, 'simulated canary', 'simulated canaries')} written; they are marked, and never counted"
+    )
+
+
+def _fill(settings: Settings, days: float) -> int:
+    checks = [check for check in settings.checks.values() if check.expect.refused is None]
+    now = SystemClock().now().timestamp()
+    past = story.past(checks, site=settings.agent.site, until=now, days=days, every=_EVERY)
+    screen = output.console(stderr=True)
+    columns = (TextColumn("making up the past"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("", total=past.most)
+        return simulated.fill(settings.agent.ledger, past, lambda written: bar.update(task, completed=written))
+
+
+def _made(url: str) -> bool:
+    """Wait until there is a ledger in which a run has begun."""
+    for _ in range(_TRIES):
+        try:
+            if inspect.picture(url).run is not None:
+                return True
+        except LedgerError:
+            pass
+        threading.Event().wait(_BETWEEN)
+    return False

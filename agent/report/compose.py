@@ -1,0 +1,147 @@
+"""From figures to the blocks of a document: what is said, in which order, and what is stressed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from agent.report import words
+from agent.report.change import Change, Direction
+from agent.report.document import Block, Chart, Document, Paragraph, Section, Tone
+from agent.report.figures import Figures
+from agent.report.tables_of_events import (
+    ahead_table,
+    incidents_table,
+    lasted,
+    refusals_table,
+    unknown_table,
+    unobserved_table,
+)
+from agent.report.tables_of_paths import changes_table, ends_table, latency_table, objective_table, stages_table
+
+
+def compose(figures: Figures, pictures: Mapping[str, bytes]) -> Document:
+    """Say what the figures say. Charts that are not among the *pictures* are left out."""
+    zone = ZoneInfo(figures.zone)
+    sections = [
+        Section("How the mail arrived", [ends_table(figures), *_chart(pictures, "outcomes", _outcome_words(figures))]),
+        Section("Has anything changed?", [changes_table(figures)]),
+        Section("Objective", [objective_table(figures)]),
+        Section("Incidents", _incidents(figures, zone, pictures)),
+        Section("How long it took", _latency(figures, pictures)),
+        Section("What servers refused", [refusals_table(figures, zone)]),
+        Section("What was not observed", [unobserved_table(figures, zone), unknown_table(figures)]),
+        Section("What lies ahead", [ahead_table(figures, zone)]),
+        Section("How to read this", [Paragraph(text) for text in _METHOD]),
+    ]
+    since, until = (datetime.fromtimestamp(at, zone) for at in (figures.since, figures.until - 1))
+    return Document(
+        title=f"Mail deliverability, {figures.name}",
+        subtitle=f"{since:%A} {since.day} {since:%B} to {until:%A} {until.day} {until:%B %Y}, {figures.zone}"
+        + (f", site {figures.site}" if figures.site else ""),
+        lead=_lead(figures),
+        sections=sections,
+        footer=f"relaycanary {figures.version}, made {datetime.fromtimestamp(figures.made, zone):%Y-%m-%d %H:%M %Z}",
+        pictures=pictures,
+    )
+
+
+def _lead(figures: Figures) -> Sequence[Paragraph]:
+    """Say in a few sentences what a manager wants to know."""
+    overall = figures.overall
+    said: list[Paragraph] = []
+    if figures.simulated:
+        said.append(
+            Paragraph("Simulated history: these are made-up canaries, to show what a report looks like.", Tone.WARNING)
+        )
+    if not figures.complete:
+        said.append(Paragraph("This period is not over: the figures are those until now.", Tone.WARNING))
+    if not overall.ends.started:
+        return [*said, Paragraph("No canary was sent in this period: nothing is known about the mail.", Tone.BAD)]
+    if not overall.ends.is_measured:
+        unknown = words.share(overall.ends.unknown)
+        said.append(Paragraph(f"Not measured: {unknown} of the canaries have an unknown fate.", Tone.BAD))
+    on_time = overall.ends.on_time
+    met = overall.objective.met
+    goal = words.percent(overall.objective.objective)
+    said.append(
+        Paragraph(
+            f"{words.share(on_time)} of the canaries did what they should, in time. "
+            f"The objective of {goal} was {'met' if met else 'missed'}.",
+            Tone.GOOD if met else Tone.BAD,
+        )
+    )
+    said.append(_incident_sentence(figures))
+    if overall.changes:
+        said.append(Paragraph(_change_sentence(overall.changes[0].on_time, overall.changes[0].against)))
+    return said
+
+
+def _incident_sentence(figures: Figures) -> Paragraph:
+    count = len(figures.incidents)
+    open_ = sum(one.ended is None for one in figures.incidents)
+    if not count:
+        return Paragraph("There was no incident.", Tone.GOOD)
+    still = f", {open_} of them still open" if open_ else ""
+    worst = max(figures.incidents, key=lambda one: lasted(one, figures))
+    return Paragraph(
+        f"There {'was 1 incident' if count == 1 else f'were {count} incidents'}{still}. The longest was on "
+        f"{worst.path}: {worst.outcome.replace('_', ' ')}, {words.seconds(lasted(worst, figures))}.",
+        Tone.BAD if open_ else Tone.WARNING,
+    )
+
+
+def _change_sentence(change: Change, against: str) -> str:
+    if change.direction is Direction.UNPROVEN:
+        return f"Against {against} there is no evidence of change in what arrives on time."
+    points = f"{abs(change.difference or 0.0) * 100:.2f} points"
+    return f"On-time delivery was {change.direction.value} than in {against}, by {points}."
+
+
+def _incidents(figures: Figures, zone: ZoneInfo, pictures: Mapping[str, bytes]) -> Sequence[Block]:
+    blocks: list[Block] = [incidents_table(figures, zone)]
+    if figures.single_failures:
+        times = "once" if figures.single_failures == 1 else f"{words.number(figures.single_failures)} times"
+        said = f"Beside these, a canary failed {times} without a second failure behind it."
+        blocks.append(Paragraph(said, Tone.QUIET))
+    return [*blocks, *_chart(pictures, "incidents", "When each path had an incident.")]
+
+
+def _latency(figures: Figures, pictures: Mapping[str, bytes]) -> Sequence[Block]:
+    return [
+        latency_table(figures),
+        *_chart(pictures, "latency", "End-to-end latency by hour: median and 95th percentile of each path."),
+        *_chart(pictures, "heat", "95th percentile of the end-to-end latency by weekday and hour of the day."),
+        Paragraph("Handing over, stage by stage: median and 95th percentile of the canaries that were accepted."),
+        stages_table(figures),
+    ]
+
+
+def _chart(pictures: Mapping[str, bytes], name: str, text: str) -> Sequence[Chart]:
+    return [Chart(name, text)] if name in pictures else []
+
+
+def _outcome_words(figures: Figures) -> str:
+    worst = min(figures.overall.days, key=lambda day: day.verdicts["pass"] - day.verdicts["fail"], default=None)
+    failed = f"; most failures on {worst.day}" if worst is not None and worst.verdicts["fail"] else ""
+    return f"Canaries by day and verdict{failed}."
+
+
+_METHOD = (
+    (
+        "On time: the canary passed, or arrived in time and only a header was not as expected. Shares are of the "
+        "canaries that tell something: concluded, and not unknown; the unknown ones are counted beside them. A period "
+        "with more than 10 % of them is told as not measured."
+    ),
+    (
+        "Latency is from the first byte sent to the first sight in the mailbox, by the agent's own clock, of the "
+        "canaries that were seen. The gap is how much earlier they may have arrived: the time since the last look "
+        "without them."
+    ),
+    (
+        "Changes: shares with Newcombe's 95 % interval of the difference, the 95th percentile with a bootstrap of "
+        "whole hours. Where the interval spans zero, or fewer than 100 canaries are known on either side, there is no "
+        "evidence of change."
+    ),
+)

@@ -1,0 +1,233 @@
+"""The figures of a report, as plain values that can be written as JSON and held against the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent.report.change import Change
+from agent.report.incidents import Incident
+from agent.report.tally import Counts
+from checks.core.model import Outcome, Verdict
+from checks.core.stats import Interval, wilson
+
+TOO_MUCH_UNKNOWN = 0.1
+"""A period with a larger share of unknown verdicts is told as not measured."""
+
+_REFUSED = (
+    Outcome.UNREACHABLE,
+    Outcome.TLS_FAILED,
+    Outcome.AUTH_FAILED,
+    Outcome.DEFERRED,
+    Outcome.REJECTED,
+    Outcome.ACCEPTED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """*n* of *of*: a share is never told without its counts. `value` is None where there is nothing to divide by."""
+
+    n: int
+    of: int
+
+    @property
+    def value(self) -> float | None:
+        """The share, from 0 to 1."""
+        return self.n / self.of if self.of else None
+
+    @property
+    def interval(self) -> Interval:
+        """Its 95 % interval (Wilson)."""
+        return wilson(self.n, self.of)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Quantiles of *n* durations, in seconds; None where there are none."""
+
+    n: int
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """How the canaries of a period ended. The shares are of `measured`, but `unknown`, which is of `concluded`."""
+
+    started: int
+    in_flight: int
+    concluded: int
+    measured: int
+    outcomes: Mapping[str, int]
+    on_time: Share
+    late: Share
+    junk: Share
+    degraded: Share
+    bounced: Share
+    lost: Share
+    refused: Share
+    unknown: Share
+
+    @property
+    def is_measured(self) -> bool:
+        """Tell whether enough is known to speak of the path at all."""
+        return self.measured > 0 and (self.unknown.value or 0.0) <= TOO_MUCH_UNKNOWN
+
+
+def ends(counts: Counts) -> Ends:
+    """Turn counts into what is told of them."""
+    by_outcome: dict[str, int] = {}
+    for (outcome, _), n in sorted(counts.ends.items()):
+        by_outcome[outcome] = by_outcome.get(outcome, 0) + n
+    measured = counts.measured
+
+    def share(*outcomes: Outcome) -> Share:
+        return Share(counts.of(*outcomes), measured)
+
+    return Ends(
+        started=counts.started,
+        in_flight=counts.in_flight,
+        concluded=counts.concluded,
+        measured=measured,
+        outcomes=by_outcome,
+        on_time=Share(counts.on_time, measured),
+        late=share(Outcome.LATE),
+        junk=share(Outcome.JUNK),
+        degraded=share(Outcome.DEGRADED),
+        bounced=share(Outcome.BOUNCED),
+        lost=share(Outcome.LOST),
+        refused=share(*_REFUSED),
+        unknown=Share(counts.unknown, counts.concluded),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """The share that is to be on time, and how much of what may fail has failed. `spent` above 1 is a breach."""
+
+    objective: float
+    allowed: float
+    failed: int
+
+    @property
+    def met(self) -> bool:
+        """Tell whether the objective was reached."""
+        return self.failed <= self.allowed
+
+    @property
+    def spent(self) -> float | None:
+        """The share of the error budget that is used up; None where nothing may fail."""
+        return self.failed / self.allowed if self.allowed else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """How a path did against an earlier period."""
+
+    against: str
+    on_time: Change
+    junk: Change
+    p95: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hour:
+    """One hour of a period, counted from its beginning: latencies of the canaries that were started in it."""
+
+    hour: int
+    latency: Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """One day of a period, and how its canaries ended, by verdict."""
+
+    day: str
+    verdicts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopRefusal:
+    """One kind of refusal and what it means; moments are Unix time, of the canaries' start."""
+
+    path: str
+    stage: str
+    code: int | None
+    enhanced: str | None
+    text: str
+    n: int
+    first: float
+    last: float
+    canary: str
+    meaning: str | None
+    fix: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathFigures:
+    """One path, or, with the name of none, all together."""
+
+    path: str
+    method: str
+    ends: Ends
+    objective: Objective
+    latency: Summary
+    gap: Summary
+    stages: Mapping[str, Summary] = field(default_factory=dict)
+    changes: Sequence[Changes] = ()
+    hours: Sequence[Hour] = ()
+    days: Sequence[Day] = ()
+    unknown_reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unobserved:
+    """A time in which something was not observed, in Unix time, and why."""
+
+    what: str
+    why: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """Something that ends on a known day: a certificate, a secret, a feature of the service."""
+
+    what: str
+    when: float
+    fix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The whole report. `first` is when the oldest canary on record was started, in Unix time.
+
+    `simulated` tells that canaries of a made-up past are among those that are counted.
+    """
+
+    name: str
+    since: float
+    until: float
+    zone: str
+    complete: bool
+    simulated: bool
+    made: float
+    site: str
+    version: str
+    first: float | None
+    overall: PathFigures
+    paths: Sequence[PathFigures]
+    checks: Mapping[str, Ends]
+    incidents: Sequence[Incident]
+    single_failures: int
+    refusals: Sequence[TopRefusal]
+    unobserved: Sequence[Unobserved]
+    ahead: Sequence[Ahead]
+
+
+def verdict_words() -> Sequence[str]:
+    """List the verdicts in the order in which bars and tables show them."""
+    return [one.value for one in (Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.UNKNOWN)]

@@ -1,0 +1,50 @@
+"""The report as HTML: for a mail, with its charts beside it (RFC 2392), or for a file, with its charts in it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from agent.log import plain
+from agent.report.document import Chart, Document, Paragraph, Table
+
+_KINDS = {Paragraph: "paragraph", Chart: "chart", Table: "table"}
+
+
+def html(document: Document, pictures: Mapping[str, str]) -> str:
+    """Write the document as one HTML page; *pictures* says where each chart is (a URL)."""
+    environment = Environment(
+        loader=PackageLoader("agent.report", "templates"),
+        autoescape=True,  # servers' words are in here
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("mail.html.j2").render(document=_shown(document), pictures=pictures)
+
+
+def embedded(pictures: Mapping[str, bytes]) -> Mapping[str, str]:
+    """Put the charts into the page itself, as data."""
+    return {name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in pictures.items()}
+
+
+def _shown(value: Any) -> Any:
+    """Turn blocks into what a template can show: without control characters, with the kind of each block."""
+    if isinstance(value, str):
+        return plain(value) if not hasattr(value, "value") else value.value
+    if isinstance(value, Table):
+        whole = sum(column.share for column in value.columns)
+        columns = [
+            SimpleNamespace(title=one.title, numeric=one.numeric, percent=round(100 * one.share / whole))
+            for one in value.columns
+        ]
+        rows = [[_shown(one) for one in row] for row in value.rows]
+        return SimpleNamespace(kind="table", columns=columns, rows=rows, empty=value.empty)
+    if is_dataclass(value):
+        shown = {one.name: _shown(getattr(value, one.name)) for one in fields(value) if one.name != "pictures"}
+        return SimpleNamespace(kind=_KINDS.get(type(value), ""), **shown)
+    return [_shown(one) for one in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,81 @@
+"""How figures are written for people: numbers, times, changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from agent.report.change import Change, Direction
+from agent.report.figures import Share
+from checks.core.stats import Interval
+
+NOTHING = "-"
+_THIN, _FIXED = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
+
+
+def number(value: int) -> str:
+    """Write a count with thin groups of three: ``2 016 000``."""
+    return f"{value:,}".replace(",", _THIN)
+
+
+def percent(value: float | None) -> str:
+    """Write a share. What is not quite all or nothing never reads as all or nothing: ``99.9998 %``."""
+    if value is None:
+        return NOTHING
+    if value in (0.0, 1.0):
+        return f"{value * 100:.0f}{_FIXED}%"
+    places = 1
+    while places < 6 and (round(value * 100, places) in (0.0, 100.0)):  # noqa: PLR2004 - beyond it nobody reads
+        places += 1
+    return f"{value * 100:.{places}f}{_FIXED}%"
+
+
+def share(one: Share) -> str:
+    """Write a share with its counts: ``99.1 % (29 971 of 30 240)``."""
+    return f"{percent(one.value)} ({number(one.n)} of {number(one.of)})" if one.of else f"{NOTHING} (0 of 0)"
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration as people read it: ``34 ms``, ``7.7 s``, ``12 min``, ``3.5 h``."""
+    if value is None:
+        return NOTHING
+    if abs(value) < 1:
+        return f"{value * 1000:.0f}{_FIXED}ms"
+    if abs(value) < 2 * _MINUTE:
+        return f"{value:.1f}{_FIXED}s"
+    if abs(value) < 2 * _HOUR:
+        return f"{value / _MINUTE:.0f}{_FIXED}min"
+    return f"{value / _HOUR:.1f}{_FIXED}h" if abs(value) < 2 * _DAY else f"{value / _DAY:.1f}{_FIXED}d"
+
+
+def moment(at: float, zone: ZoneInfo) -> str:
+    """Write a moment in the time zone of the report: ``Fri 20 Nov 23:16``."""
+    local = datetime.fromtimestamp(at, zone)
+    return f"{local:%a} {local.day} {local:%b %H:%M}"
+
+
+def change_of_share(change: Change) -> str:
+    """Write how a share changed, in percentage points, with its interval."""
+    if change.difference is None or change.interval is None:
+        return "nothing to compare with"
+    points = f"{change.difference * 100:+.2f} points ({_interval(change.interval, 100, '.2f')})"
+    return f"{change.direction.value}: {points}" if change.direction is not Direction.UNPROVEN else _unproven(points)
+
+
+def change_of_seconds(change: Change) -> str:
+    """Write how a latency changed, with its interval."""
+    if change.difference is None:
+        return "nothing to compare with"
+    if change.interval is None:
+        return f"{Direction.UNPROVEN.value}: too few canaries ({number(min(change.n, change.n_before))})"
+    words = f"{change.difference:+.2f} s ({_interval(change.interval, 1, '.2f')})"
+    return f"{change.direction.value}: {words}" if change.direction is not Direction.UNPROVEN else _unproven(words)
+
+
+def _unproven(words: str) -> str:
+    return f"{Direction.UNPROVEN.value}: {words}"
+
+
+def _interval(interval: Interval, factor: float, form: str) -> str:
+    return f"{interval.low * factor:+{form}} to {interval.high * factor:+{form}}"

@@ -1,0 +1,77 @@
+"""From failures to incidents: what opens one, what ends it, and what is told as one."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.report import incidents
+from agent.report.tally import Judged
+
+PATHS = {"relay": "relay", "relay-b": "relay", "direct": "direct"}
+
+
+def life(verdicts, *, begin=0.0, every=60.0, outcome="rejected"):
+    """One letter a canary: f fails, p passes; the conclusion comes 5 s after the start."""
+    words = {"f": "fail", "p": "pass"}
+    starts = [begin + place * every for place in range(len(verdicts))]
+    return [Judged(f"c{at:g}", at, at + 5, words[one], outcome, "no") for at, one in zip(starts, verdicts, strict=True)]
+
+
+def find(lives, *, after=2, failing_since=None):
+    return incidents.find(lives, PATHS, after=after, failing_since=failing_since or {})
+
+
+def edges(found):
+    return [(one.began, one.detected, one.ended, one.failures) for one in found.incidents]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "wanted", "single"),
+    [
+        ("p", [], 0),
+        ("fp", [], 1),
+        ("ffp", [(0, 65, 120, 2)], 0),
+        ("ff", [(0, 65, None, 2)], 0),
+        ("fpf", [], 2),
+        ("fffpfp", [(0, 65, 180, 3)], 1),
+    ],
+)
+def test_as_many_failures_in_a_row_as_an_alert_needs_make_an_incident(verdicts, wanted, single):
+    found = find({"relay": life(verdicts)})
+    assert (edges(found), found.single_failures) == (wanted, single)
+
+
+def test_an_incident_that_was_under_way_when_the_period_began_has_its_true_beginning():
+    found = find({"relay": life("fp", begin=1000.0)}, failing_since={"relay": 400.0})
+    assert edges(found) == [(400.0, 1005.0, 1060.0, 1)]
+
+
+def test_failures_that_come_back_within_half_an_hour_are_one_incident_that_says_how_often():
+    flapping = [*life("ffp"), *life("ffp", begin=1200.0), *life("ffp", begin=9000.0)]
+    first, second = find({"relay": flapping}).incidents
+    assert (first.began, first.ended, first.runs, first.failures) == (0, 1320, 2, 4)
+    assert (second.began, second.runs) == (9000, 1)
+
+
+def test_checks_of_one_path_that_fail_alike_at_the_same_time_are_one_incident():
+    (one,) = find({"relay": life("ffp"), "relay-b": life("fffp", begin=30.0)}).incidents
+    assert (one.checks, one.began, one.ended, one.failures) == (("relay", "relay-b"), 0, 210, 5)
+
+
+def test_an_incident_of_several_checks_is_open_while_one_of_them_fails():
+    (one,) = find({"relay": life("ffp"), "relay-b": life("ff", begin=30.0)}).incidents
+    assert one.ended is None
+
+
+def test_what_fails_in_another_way_or_on_another_path_is_another_incident():
+    found = find({"relay": life("ffp"), "relay-b": life("ffp", outcome="deferred"), "direct": life("ffp")})
+    assert sorted((one.path, one.outcome) for one in found.incidents) == [
+        ("direct", "rejected"),
+        ("relay", "deferred"),
+        ("relay", "rejected"),
+    ]
+
+
+def test_the_time_to_detect_runs_from_the_first_failing_canary_to_the_one_that_made_it_an_incident():
+    (one,) = find({"relay": life("ffffp")}, after=3).incidents
+    assert one.time_to_detect == 125

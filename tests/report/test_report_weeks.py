@@ -1,0 +1,105 @@
+"""Weeks that are not like the others: empty, the first, one with a hole, one that nobody observed, one under way."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import timedelta
+
+import pytest
+
+from agent.report import forms, period
+from agent.report.change import Direction
+
+
+def lead(figures):
+    return [paragraph.text for paragraph in forms.document(figures).lead]
+
+
+def everything_can_be_written(figures):
+    written = forms.write(figures, forms.FORMS)
+    assert all(written[form] for form in forms.FORMS)
+    json.loads(written["json"])
+    return written
+
+
+def test_a_week_without_a_canary_says_that_nothing_is_known(kit, tmp_path):
+    url = kit.write_past(tmp_path, kit.checks, days=1)
+    figures = kit.report(url, kit.week)
+    assert figures.overall.ends.started == 0
+    assert lead(figures) == ["No canary was sent in this period: nothing is known about the mail."]
+
+
+def test_a_ledger_without_any_canary_has_a_report_too(kit, tmp_path):
+    figures = kit.report(kit.write_past(tmp_path, [], days=1), kit.week)
+    assert (figures.first, figures.paths, figures.overall.ends.started) == (None, [], 0)
+    everything_can_be_written(figures)
+
+
+def test_the_first_week_has_nothing_to_compare_with_and_begins_with_its_first_canary(kit, tmp_path):
+    url = kit.write_past(tmp_path, kit.checks, days=8)
+    figures = kit.report(url, kit.week)
+    assert figures.first > figures.since
+    for change in figures.overall.changes:
+        assert change.on_time.direction is change.p95.direction is Direction.UNPROVEN
+    assert not [one for one in figures.unobserved if one.began < figures.first]
+
+
+def test_a_week_with_a_hole_names_the_hole_and_leaves_it_out_of_the_charts(kit, tmp_path):
+    url = kit.write_past(tmp_path, kit.checks, days=15)
+    since = kit.week.since.timestamp()
+    begin, end = since + 50 * 3600, since + 74 * 3600
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("delete from canaries where started_wall >= ? and started_wall < ?", (begin, end))
+    figures = kit.report(url, kit.week)
+    (hole,) = [one for one in figures.unobserved if one.what == "every path"]
+    assert (hole.began, hole.ended) == (begin, end)
+    assert not [one.hour for one in figures.overall.hours if 50 <= one.hour < 74]
+    assert figures.overall.ends.started == 144 * 4 * 4
+    everything_can_be_written(figures)
+
+
+def test_the_two_hours_in_which_no_mailbox_was_read_are_told_with_the_canaries_that_were_not_observed(past, kit):
+    figures = kit.report(past, period.week("2026-W46", kit.zone))
+    blind = [one for one in figures.unobserved if one.what.startswith("mailbox")]
+    assert {one.what for one in blind} == {"mailbox inbox", "mailbox outside"}
+    assert {one.ended - one.began for one in blind} == {7200.0}
+    assert figures.overall.ends.unknown.n == 2 * 4 * 4
+    assert list(figures.overall.unknown_reasons) == ["unobserved: nobody could look into the mailbox"]
+    assert figures.overall.ends.is_measured
+
+
+def test_a_period_with_over_a_tenth_of_unknown_verdicts_is_told_as_not_measured(kit, tmp_path):
+    url = kit.write_past(tmp_path, kit.checks, days=15)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("update canaries set verdict = 'unknown', outcome = 'unobserved' where seq % 8 = 0")
+    figures = kit.report(url, kit.week)
+    assert not figures.overall.ends.is_measured
+    assert any(text.startswith("Not measured: 12.5") for text in lead(figures))
+
+
+def test_a_week_that_is_under_way_says_so_and_ends_with_the_present(past, kit):
+    figures = kit.report(past, period.week_of(kit.now, kit.zone))
+    assert not figures.complete
+    assert "This period is not over: the figures are those until now." in lead(figures)
+    assert not [one for one in figures.unobserved if one.ended > kit.now.timestamp()]
+
+
+def test_a_made_up_past_is_marked_in_every_form(figures):
+    written = everything_can_be_written(figures)
+    assert figures.simulated
+    assert b"Simulated history" in written["html"]
+    assert b"Simulated history" in written["text"]
+    assert json.loads(written["json"])["simulated"] is True
+
+
+def test_an_incident_that_goes_on_over_the_end_of_the_week_is_open_in_it_and_ends_in_the_next(past, kit):
+    # the relay was refused from 2.3 days before the present on, for two and a half hours: cut a period through it
+    middle = kit.now - timedelta(days=2.3, hours=-1)
+    before = kit.report(past, period.between(middle - timedelta(days=1), middle))
+    after = kit.report(past, period.between(middle, middle + timedelta(days=1)))
+    (first,) = [one for one in before.incidents if one.path == "relay"]
+    (second,) = [one for one in after.incidents if one.path == "relay"]
+    assert first.ended is None
+    assert second.began == pytest.approx(first.began)
+    assert second.ended is not None
