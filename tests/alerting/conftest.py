@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,12 +45,13 @@ def own_stack(tmp_path: Path) -> Iterator[Stack]:
         yield running
 
 
-def with_password(settings: dict[str, dict[str, dict[str, object]]]) -> None:
-    """Let submission log in with a password, as devices do."""
-    noreply = settings["credentials"]["noreply"]
-    token = noreply.pop("token")
-    assert isinstance(token, dict)
-    noreply.update(kind="password", password={"file": str(token["file"]).replace("token-", "password-")})
+def with_password(settings: dict[str, Any]) -> None:
+    """Let submission log in with a password, as devices do; and tell when the secret of the app ends."""
+    known = settings["credentials"]
+    file = Path(known["outside"]["password"]["file"]).with_name("password-noreply")
+    known["device"] = {"kind": "password", "username": "noreply@contoso.example", "password": {"file": str(file)}}
+    known["app"]["client_secret_expires"] = "2099-12-31"
+    settings["paths"]["submission"]["credential"] = "device"
 
 
 Record = Callable[[Seen], None]
@@ -65,3 +67,11 @@ def record() -> Iterator[Record]:
     sys.stdout.write(
         f"\n| what broke | alerts at the receivers | others that fired | resolved |\n|---|---|---|---|\n{table}\n"
     )
+
+
+@pytest.fixture
+def promtool() -> str:
+    """Find promtool."""
+    found = shutil.which("promtool")
+    assert found, "promtool is not installed: deploy/testbed/install"
+    return found
