@@ -16,7 +16,13 @@ _CHECK = ("check", "method")
 _spell: Callable[[float], str] = floatToGoString  # how bucket bounds must be written
 _SMTP = (Stage.DNS, Stage.CONNECT, Stage.GREETING, Stage.STARTTLS, Stage.ENVELOPE, Stage.DATA)
 _SMTP_LOGIN = (*_SMTP, Stage.AUTH)
-_STAGES = {"relay": _SMTP, "direct_send": _SMTP, "submission": _SMTP_LOGIN, "smtp": _SMTP_LOGIN}
+_STAGES = {
+    "relay": _SMTP,
+    "direct_send": _SMTP,
+    "submission": _SMTP_LOGIN,
+    "smtp": _SMTP_LOGIN,
+    "graph_send": (Stage.TOKEN, Stage.REQUEST),
+}
 _MECHANISMS = ("spf", "dkim", "dmarc", "compauth")
 _RESULTS = frozenset(
     {

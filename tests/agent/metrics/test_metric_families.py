@@ -182,6 +182,7 @@ def test_a_check_without_canaries_has_all_its_counters_at_zero(
     [
         ("relay", {"dns", "connect", "greeting", "starttls", "envelope", "data"}),
         ("submission", {"dns", "connect", "greeting", "starttls", "auth", "envelope", "data"}),
+        ("graph_send", {"token", "request"}),
         ("of_a_third_party", set()),
     ],
 )
