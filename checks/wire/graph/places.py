@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
@@ -14,24 +15,45 @@ AT_ONCE = 4
 
 
 class Places:
-    """Lets `AT_ONCE` requests through at a time; a batch takes a place for each that is in it."""
+    """Lets `AT_ONCE` requests through at a time, in the order of asking; a batch takes a place for each part of it."""
 
     def __init__(self) -> None:
         self._free = AT_ONCE
-        self._changed = asyncio.Condition()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
     async def taken(self, number: int) -> AsyncIterator[None]:
-        """Wait until *number* places are free, and hold them."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._free >= number)
-            self._free -= number
+        """Wait for *number* places, and hold them."""
+        await self._take(number)
         try:
             yield
         finally:
-            self._free += number
-            async with self._changed:
-                self._changed.notify_all()
+            self._give_back(number)
+
+    async def _take(self, number: int) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((number, turn))
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it had its turn, and does not want it any more
+                self._give_back(number)
+            raise
+
+    def _give_back(self, number: int) -> None:
+        self._free += number
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting:
+            number, turn = self._waiting[0]
+            if not turn.cancelled():
+                if number > self._free:
+                    return
+                self._free -= number
+                turn.set_result(None)
+            self._waiting.popleft()
 
 
 _KNOWN: WeakKeyDictionary[Credential, dict[str, Places]] = WeakKeyDictionary()
