@@ -110,6 +110,7 @@ class GraphSend:
 
     def _understood(self, record: Handover, answer: GraphAnswer) -> GraphAnswer:
         record.connected = True
+        record.tls = answer.tls
         reply = answer.reply
         record.they(str(reply).encode())
         if request_id := answer.headers.get("request-id"):

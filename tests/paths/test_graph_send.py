@@ -97,6 +97,8 @@ async def test_a_message_is_handed_over_without_a_copy_in_sent_items(graph, path
     assert (request.path, request.headers["content-type"]) == (f"{USER}/sendMail", "application/json")
     assert [timing.stage for timing in attempt.transcript.stages] == path.stages == [Stage.TOKEN, Stage.REQUEST]
     assert attempt.transcript.endpoint == f"{HOST}:{graph.server.port}"
+    assert attempt.transcript.tls.version == "TLSv1.3"
+    assert attempt.transcript.tls.chain[0].names == (HOST,)
     assert "request-id 55-66" in [line.text for line in attempt.transcript.dialogue]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +12,12 @@ from typing import Any
 import httpx
 
 from checks.core.http import error_codes, error_reply, read_json
-from checks.core.model import Reply
+from checks.core.model import Reply, TlsFacts
 from checks.ports import Login
 from checks.wire.graph.places import places_of
 from checks.wire.graph.target import GraphTarget
 from checks.wire.http import AGENT, HttpFailure, failure_of
-from checks.wire.tls import TlsClient
+from checks.wire.tls import TlsClient, tls_facts
 
 LARGEST = 32 * 1024 * 1024
 """Bytes of an answer that are read at most: a page of messages with their headers has a few."""
@@ -37,12 +38,13 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GraphAnswer:
-    """One answer. `login` is what it was asked with."""
+    """One answer. `login` is what it was asked with; `tls` is known of a fresh connection only."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     login: Login | None = None
+    tls: TlsFacts | None = None
 
     @property
     def well(self) -> bool:
@@ -125,6 +127,7 @@ class GraphClient:
         try:
             async with asyncio.timeout(self._timeout):
                 response = await client.send(self._built(client, request, login, tell), stream=True)
+                tls = _tls(response) if self._fresh else None
                 try:
                     body = await _read(response, request)
                 finally:
@@ -136,7 +139,7 @@ class GraphClient:
                 await client.aclose()
         if not response.is_success:
             body = body.replace(login.secret.encode(), b"***")  # some servers echo what they refuse
-        return GraphAnswer(response.status_code, dict(response.headers), body, login)
+        return GraphAnswer(response.status_code, dict(response.headers), body, login, tls)
 
     def _built(
         self, client: httpx.AsyncClient, request: GraphRequest, login: Login, tell: Callable[[bool], None] | None
@@ -181,6 +184,12 @@ class _Telltale:
             self._ours = info["request"].method != b"CONNECT"
         elif event == "http11.send_request_body.complete" and self._ours:
             self._tell(True)
+
+
+def _tls(response: httpx.Response) -> TlsFacts | None:
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("ssl_object") if stream is not None else None
+    return tls_facts(connection) if isinstance(connection, ssl.SSLObject) else None
 
 
 async def _read(response: httpx.Response, request: GraphRequest) -> bytes:
