@@ -89,7 +89,7 @@ def _examine(settings: Settings, *, silent: bool) -> Report:
         TextColumn("examining"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         console=screen,
         transient=True,
         disable=silent or not screen.is_terminal or not output.console().is_terminal,
