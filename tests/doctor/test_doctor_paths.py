@@ -258,6 +258,16 @@ async def test_without_a_public_address_neither_name_nor_spf_is_guessed(serve, r
 # ---- our certificate
 
 
+async def test_a_client_certificate_of_the_servers_private_authority_needs_no_more(serve, report, tmp_path, ca):
+    file = tmp_path / "client.pem"
+    ca.issue_cert("contoso.test").private_key_and_cert_chain_pem.write_to_path(str(file))
+    server = await serve()
+
+    found = statuses(await report(server.port, path={"client_certificate": {"file": str(file)}}), WAY)
+
+    assert found["smtp.client_certificate.chain"] == "ok"
+
+
 async def test_a_client_certificate_without_its_intermediate_is_found_before_the_connector_refuses_it(
     serve, report, tmp_path
 ):

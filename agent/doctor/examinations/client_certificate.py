@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import warnings
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
@@ -32,12 +33,16 @@ def of_path(kit: Kit, plugin: Plugin) -> list[Finding]:
         certificates = x509.load_pem_x509_certificates(read_file(reference.file, _LARGEST))
     except ValueError as error:
         raise LocalFault(f"{reference.file} holds no readable certificate") from error
-    return judge_client_certificate(certificates, domain_of(plugin), kit.clock.now(), _root_names())
+    roots = _root_names(getattr(plugin.settings, "ca_file", None))
+    return judge_client_certificate(certificates, domain_of(plugin), kit.clock.now(), roots)
 
 
-def _root_names() -> set[bytes]:
-    """Return the names of the CAs that this machine trusts, as near as it gets to those that Microsoft does."""
-    trusted = ssl.create_default_context().get_ca_certs(binary_form=True)
+def _root_names(ca_file: Path | None) -> set[bytes]:
+    """Return the names of the CAs that this machine trusts, as near as it gets to those that Microsoft does.
+
+    A server whose own certificate is of a private CA, the path's *ca_file*, will know that CA's clients too.
+    """
+    trusted = ssl.create_default_context(cafile=ca_file).get_ca_certs(binary_form=True)
     with warnings.catch_warnings():  # about CAs whose serial numbers are not as they should be
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         return {x509.load_der_x509_certificate(der).subject.public_bytes() for der in trusted}
