@@ -213,7 +213,7 @@ class Worker:
 
     async def _recovered(self, check: str) -> str:
         """Send until it is well again: Entra is not asked for a token at each canary while it refuses them."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (outcome := await self.agent.outcome_of(check)) != "delivered":
                 await asyncio.sleep(0.2)
         return outcome
@@ -245,14 +245,14 @@ class Worker:
         return next(one.status for one in self.agent.pipeline.view().mailboxes if one.name == name)
 
     async def _until(self, holds: Any) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not holds():
                 await asyncio.sleep(0.02)
 
     async def _until_not_read(self, check: str) -> None:
         """Wait until the current verdict says that the mailbox has not been read for too long."""
         known = next(one.check for one in self.agent.pipeline.view().checks if one.check.name == check)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 standing = (await self.agent.ledger.snapshot()).standing_of(known)
                 if current(standing, self.agent.clock.steady())[1] == "the mailbox has not been read for too long":
@@ -276,7 +276,7 @@ class Worker:
         self, before: Mapping[str, float], by: Mapping[str, int], *owners: str
     ) -> dict[str, float]:
         """Wait for what has to be counted, which may come after the verdict (the second copy of a mail does)."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 now = await self._counts(*owners)
                 if all(now[name] >= before[name] + more for name, more in by.items()):

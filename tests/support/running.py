@@ -35,14 +35,14 @@ class RunningAgent:
         assert canary is not None
         return canary
 
-    async def concluded(self, canary: Canary, *, within: float = 20.0) -> Any:
+    async def concluded(self, canary: Canary, *, within: float = 60.0) -> Any:
         """Wait for the conclusion of *canary*; return its row."""
         async with asyncio.timeout(within):
             while (row := await self.row(canary)).outcome is None:
                 await asyncio.sleep(0.02)
         return row
 
-    async def outcome_of(self, check: str, *, within: float = 20.0) -> str:
+    async def outcome_of(self, check: str, *, within: float = 60.0) -> str:
         """Send one canary and tell its outcome."""
         row = await self.concluded(await self.send(check), within=within)
         return str(row.outcome)
@@ -72,7 +72,7 @@ async def running_agent(settings: Path) -> AsyncIterator[RunningAgent]:
         stop = asyncio.Event()
         running = asyncio.ensure_future(pipeline.run(make_parts(known, clock), stop))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not (pipeline._running and all(one.status.up for one in pipeline.view().mailboxes)):
                     assert not running.done(), running.exception()
                     await asyncio.sleep(0.01)
