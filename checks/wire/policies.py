@@ -27,6 +27,10 @@ _MX_WITH_PREFIX = re.compile(r"(?:^|\s)[+?~-]?mx[^\s/]*/", re.IGNORECASE)
 _RESULTS = {"pass": SpfResult.PASS, "fail": SpfResult.FAIL, "softfail": SpfResult.SOFTFAIL}
 
 
+class LibraryMissing(LocalFault):
+    """checkdmarc is not installed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpfReading:
     """An SPF record as published, and what is wrong with it: `error` makes receivers call it broken (permerror)."""
@@ -61,7 +65,8 @@ async def read_spf(domain: str, resolver: Resolver, limit: float) -> SpfReading:
     """Read the SPF record of *domain*, and all records that it refers to. There must be one.
 
     Raises:
-        LocalFault: checkdmarc is not installed, or this machine has no name server.
+        LibraryMissing: checkdmarc is not installed.
+        LocalFault: this machine has no name server.
     """
     library = _library("spf")
     ask = resolver.blocking(limit)
@@ -79,7 +84,8 @@ async def read_dmarc(domain: str, resolver: Resolver, limit: float) -> DmarcRead
     """Read the DMARC record that holds for *domain*: its own, or that of a parent (RFC 9989 4.10).
 
     Raises:
-        LocalFault: checkdmarc is not installed, or this machine has no name server.
+        LibraryMissing: checkdmarc is not installed.
+        LocalFault: this machine has no name server.
     """
     library = _library("dmarc")
     ask = resolver.blocking(limit)
@@ -100,7 +106,7 @@ async def read_mta_sts(domain: str, limit: float) -> StsReading:
     """Fetch the MTA-STS policy of *domain*, as a sender would: verified TLS, no redirects (RFC 8461 3.3).
 
     Raises:
-        LocalFault: checkdmarc is not installed.
+        LibraryMissing: checkdmarc is not installed.
     """
     library = _library("mta_sts")
     try:
@@ -196,7 +202,7 @@ def _library(part: str) -> Any:
     try:
         return importlib.import_module(f"checkdmarc.{part}")
     except ImportError as error:
-        raise LocalFault("checkdmarc is not installed: pip install 'relaycanary[doctor]'") from error
+        raise LibraryMissing("checkdmarc is not installed: pip install 'relaycanary[doctor]'") from error
 
 
 async def _in_thread(work: Callable[[], _Result]) -> _Result:

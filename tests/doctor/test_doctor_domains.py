@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 
 import pytest
@@ -180,6 +181,17 @@ async def test_name_servers_that_answer_nothing_at_all_are_told_once(publish, mo
     seen, domain = await publish({}, silent=places)
 
     assert statuses(seen, domain) == {"dns": "warning"}
+
+
+async def test_without_the_library_records_are_found_but_not_read(publish, monkeypatch):
+    for part in ("spf", "dmarc"):
+        monkeypatch.setitem(sys.modules, f"checkdmarc.{part}", None)
+
+    seen, domain = await publish(HEALTHY)
+
+    found = statuses(seen, domain)
+    assert (found["dns.mx"], found["dns.spf"], found["dns.dmarc"]) == ("ok", "not_tested", "not_tested")
+    assert "pip install 'relaycanary[doctor]'" in finding(seen, domain, "dns.spf").found
 
 
 async def test_names_for_examples_are_not_looked_up(report, serve):

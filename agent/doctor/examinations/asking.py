@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Sequence
 from agent.doctor.finding import Finding, Status, not_tested, warning
 from checks.errors import LocalFault
 from checks.wire.dns import Unresolvable
+from checks.wire.policies import LibraryMissing
 
 _UNANSWERED = "could not be looked up"
 RESERVED = "{domain} is a name for examples and tests (RFC 2606), which has no records in DNS"
@@ -20,7 +21,9 @@ async def findings_of(name: str, asking: Awaitable[Finding | Sequence[Finding]],
     """
     try:
         found = await asking
-    except Unresolvable as error:
+    except LibraryMissing as fault:
+        return [not_tested(name, str(fault))]
+    except (Unresolvable, LocalFault) as error:
         if told_by:
             return [not_tested(name, f"it could not be looked up: see {told_by}")]
         return [
@@ -33,8 +36,6 @@ async def findings_of(name: str, asking: Awaitable[Finding | Sequence[Finding]],
                 source="RFC 1035 section 4.1.1",
             )
         ]
-    except LocalFault as fault:
-        return [not_tested(name, str(fault))]
     return [found] if isinstance(found, Finding) else list(found)
 
 
