@@ -9,7 +9,7 @@ import structlog
 
 from agent.ledger import Judgement, Ledger, LedgerError
 from checks.core import verdict
-from checks.core.model import Conclusion, Facts, Pending
+from checks.core.model import Canary, Conclusion, Facts, Pending
 from checks.ports import Clock
 
 _log = structlog.get_logger("judge")
@@ -18,7 +18,10 @@ _RETRY_LEDGER = 2.0
 
 
 class Judge:
-    """Judges canaries when they fall due, or when `wake` says that there is something new."""
+    """Judges canaries when they fall due, or when `wake` says that there is something new.
+
+    `concluded` is told of each canary once its verdict is in the ledger.
+    """
 
     def __init__(
         self,
@@ -26,7 +29,9 @@ class Judge:
         clock: Clock,
         ledger: Ledger,
         wants_look: Callable[[str], None],
+        concluded: Callable[[Canary, Conclusion], None] | None = None,
     ) -> None:
+        self._concluded = concluded
         self._clock = clock
         self._ledger = ledger
         self._wants_look = wants_look
@@ -61,6 +66,8 @@ class Judge:
         for judgement in judgements:
             if isinstance(judgement.result, Conclusion) and judgement.result.canary in new:
                 log_conclusion(judgement.result, judgement.due.facts)
+                if self._concluded is not None:
+                    self._concluded(judgement.due.facts.canary, judgement.result)
         return 0.0
 
     def _ask_for_looks(self, judgements: Sequence[Judgement], now: float) -> None:

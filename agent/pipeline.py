@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -24,7 +25,7 @@ from agent.schedule import Schedule
 from agent.status import AgentView, CertificateView, CheckView, CredentialView, MailboxView, PathView
 from agent.supervise import supervise
 from agent.watch import Cleaner, Interpreter, Watcher, look_every
-from checks.core.model import Accepted, Attempt, Canary, Certificate, Check, Refused
+from checks.core.model import Accepted, Attempt, Canary, Certificate, Check, Conclusion, Refused
 from checks.errors import LocalFault
 from checks.ports import Clock, Credential, Endpoint, MailboxReader, SendPath
 
@@ -69,14 +70,27 @@ class _Running:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
+class Onlooker(Protocol):
+    """Is told of canaries as they go by; nothing waits for it, and what it does wrong harms none of them."""
+
+    def sent(self, canary: Canary) -> None:
+        """Take note that a canary is out."""
+        ...
+
+    def concluded(self, canary: Canary, conclusion: Conclusion) -> None:
+        """Take note of its verdict."""
+        ...
+
+
 class Pipeline:
     """Runs the stages. `apply` replaces the parts while canaries are in flight; their facts are in the ledger."""
 
-    def __init__(self, *, clock: Clock, ledger: Ledger) -> None:
+    def __init__(self, *, clock: Clock, ledger: Ledger, onlooker: Onlooker | None = None) -> None:
+        self._onlooker = onlooker
         self._clock = clock
         self._ledger = ledger
         self._schedule = Schedule(clock, self._fire)
-        self._judge = Judge(clock=clock, ledger=ledger, wants_look=self._want_look)
+        self._judge = Judge(clock=clock, ledger=ledger, wants_look=self._want_look, concluded=self._concluded)
         self._auditor = Auditor(clock=clock, ledger=ledger)
         self._running: _Running | None = None
         self._sending: set[asyncio.Task[Canary | None]] = set()
@@ -242,6 +256,15 @@ class Pipeline:
             watcher = self._running.watchers.get(canary.check.mailbox)
             if watcher is not None:
                 watcher.expect(canary, attempt)
+        if self._onlooker is not None:
+            self._onlooker.sent(canary)
+
+    def _concluded(self, canary: Canary, conclusion: Conclusion) -> None:
+        try:
+            if self._onlooker is not None:
+                self._onlooker.concluded(canary, conclusion)
+        except Exception:  # noqa: BLE001 - the verdict is in the ledger; whoever looks on must not stop the judge
+            _log.exception("onlooker.failed", check=canary.check.name, canary=canary.id)
 
     def _want_look(self, mailbox: str) -> None:
         if self._running is not None and mailbox in self._running.watchers:

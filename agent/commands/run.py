@@ -62,6 +62,9 @@ def run(config: Path | None = None, *, verbose: bool = False) -> int:
     except (LedgerError, WebError, LocalFault) as error:
         print(f"relaycanary: {error}", file=sys.stderr)
         return 1
+    finally:
+        if settings.sections.sentry is not None:
+            sentry.flush()
     return 0
 
 
@@ -73,9 +76,17 @@ def _tell_of_defects(settings: Settings, *, verbose: bool) -> None:
         log.configure(verbose=verbose, defects=report)
 
 
+def _onlooker(settings: Settings) -> sentry.CheckIns | None:
+    """Make what checks in with Sentry, if the settings want it."""
+    section = settings.sections.sentry
+    if section is None or not section.check_ins:
+        return None
+    return sentry.CheckIns(site=settings.agent.site, alert_after=settings.alerts.after)
+
+
 async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
     clock = SystemClock(not_before=ledger.newest_moment())
-    pipeline = Pipeline(clock=clock, ledger=ledger)
+    pipeline = Pipeline(clock=clock, ledger=ledger, onlooker=_onlooker(settings))
     parts = make_parts(settings, clock)
     stop = asyncio.Event()
     reloader = _Reloader(file, settings, clock, pipeline)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StrictInt, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, ValidationInfo, field_validator, model_validator
 
 from agent.config.pieces import HttpsUrl, LedgerUrl, Listen, Name, is_loopback, split_listen
 from agent.config.problems import near
@@ -199,6 +199,7 @@ class Report(Section):
 
 
 class Sentry(Section):
-    """Where the agent's own errors go."""
+    """Where the agent's own errors go; with `check_ins` each check has a monitor there (Sentry Crons)."""
 
     dsn: SecretReference
+    check_ins: StrictBool = True

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import json
+import re
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import sentry_sdk
 import structlog
+from support.make import a_canary, a_check
 
 from agent import log, sentry
 from checks.core import token
+from checks.core.model import Conclusion, Limits, Outcome, Verdict
+
+
+def items(heard, kind):
+    """Return the payloads of one kind in the envelopes, in the order in which they came."""
+    found = []
+    for envelope in heard:
+        lines = [json.loads(line) for line in envelope.splitlines() if line]
+        found += [body for head, body in itertools.pairwise(lines) if head.get("type") == kind]
+    return found
 
 
 @pytest.fixture
@@ -82,3 +97,88 @@ def test_an_event_without_an_exception_is_no_defect():
     structlog.get_logger("test").error("something.said", why="refused")
     structlog.reset_defaults()
     assert told == []
+
+
+@pytest.fixture
+def check_ins(ingest):
+    """Check-ins that go to the endpoint; calling `read` gives all that arrived."""
+    dsn, heard = ingest
+    sentry.start(dsn, site="ams1")
+
+    def read():
+        sentry_sdk.flush(5)
+        return items(heard, "check_in")
+
+    yield sentry.CheckIns(site="ams1", alert_after=2), read
+    sentry_sdk.init()
+
+
+def ended(canary, outcome, verdict):
+    return Conclusion(canary=canary.id, outcome=outcome, verdict=verdict, reasons=("said the server",), end_to_end=1.5)
+
+
+def test_canaries_that_overlap_have_check_ins_of_their_own_that_are_closed_in_any_order(check_ins):
+    to_sentry, read = check_ins
+    first, second = (replace(a_canary(), slot=slot) for slot in (1, 2))
+    to_sentry.sent(first)
+    to_sentry.sent(second)
+    to_sentry.concluded(second, ended(second, Outcome.REJECTED, Verdict.FAIL))
+    to_sentry.concluded(first, ended(first, Outcome.DELIVERED, Verdict.PASS))
+    opened, opened_too, failed, passed = read()
+    assert [one["status"] for one in (opened, opened_too, failed, passed)] == ["in_progress"] * 2 + ["error", "ok"]
+    assert opened["check_in_id"] == passed["check_in_id"] != opened_too["check_in_id"] == failed["check_in_id"]
+    assert {one["monitor_slug"] for one in read()} == {"ams1-relay"}
+    assert passed["duration"] == 1.5
+    assert "said the server" not in json.dumps(read())
+    assert "contoso.example" not in json.dumps(read())
+
+
+def test_the_monitor_follows_the_settings_of_the_check(check_ins):
+    to_sentry, read = check_ins
+    limits = Limits(every=300, late_after=60, lost_after=600)
+    to_sentry.sent(a_canary(a_check(limits=limits)))
+    (opened,) = read()
+    assert opened["monitor_config"] == {
+        "schedule": {"type": "interval", "value": 5, "unit": "minute"},
+        "timezone": "UTC",
+        "checkin_margin": 5,
+        "max_runtime": 16,
+        "failure_issue_threshold": 2,
+        "recovery_threshold": 1,
+    }
+
+
+def test_what_nobody_knows_is_neither_ok_nor_an_error(check_ins):
+    to_sentry, read = check_ins
+    canary = a_canary()
+    to_sentry.sent(canary)
+    to_sentry.concluded(canary, ended(canary, Outcome.LOCAL_FAULT, Verdict.UNKNOWN))
+    assert [one["status"] for one in read()] == ["in_progress"]
+
+
+def test_an_agent_that_was_started_anew_closes_what_the_one_before_opened(check_ins):
+    to_sentry, read = check_ins
+    canary = a_canary()
+    to_sentry.sent(canary)
+    sentry.CheckIns(site="ams1", alert_after=2).concluded(canary, ended(canary, Outcome.LATE, Verdict.WARN))
+    opened, closed = read()
+    assert (closed["status"], closed["check_in_id"]) == ("ok", opened["check_in_id"])
+
+
+def test_of_a_check_that_runs_every_ten_seconds_one_canary_a_minute_checks_in(check_ins):
+    to_sentry, read = check_ins
+    check = a_check(limits=Limits(every=10, late_after=5, lost_after=30))
+    for slot in range(1000, 1060):
+        to_sentry.sent(replace(a_canary(check), slot=slot))
+    assert len(read()) == 10
+
+
+@pytest.mark.parametrize(
+    ("site", "check", "wanted"),
+    [("ams1", "relay", "ams1-relay"), ("AMS 1", "Relay_2", "ams-1-relay_2"), ("x" * 40, "y" * 40, None)],
+)
+def test_the_name_of_a_monitor_is_one_that_sentry_takes(site, check, wanted):
+    made = sentry.slug(site, check)
+    assert re.fullmatch(r"[a-z0-9_-]{1,50}", made)
+    assert wanted in {None, made}
+    assert sentry.slug(site, check + "2") != made

@@ -15,9 +15,14 @@ _SOON = timedelta(days=30)
 
 def not_acted_on(context: Context) -> Iterator[Advice]:
     """Advise on sections that are validated, but that nothing reads yet: silence would look like consent."""
-    sections = context.sections
-    if sections.alerts is not None:
-        yield Advice(("alerts",), "accepted, but not acted on by this version")
+    alerts = context.sections.alerts
+    if alerts is None:
+        return
+    instead = "accepted, but not acted on by this version: alerts come by Prometheus (relaycanary rules)"
+    if alerts.channels:
+        yield Advice(("alerts", "channels"), instead)
+    if alerts.heartbeat is not None:
+        yield Advice(("alerts", "heartbeat"), instead)
 
 
 def client_id_is_missing(context: Context) -> Iterator[Advice]:

@@ -302,11 +302,14 @@ ADVISED = {
         [
             (
                 "mailboxes:\n",
-                "alerts: {}\nmailboxes:\n",
+                "alerts: {heartbeat: {url: {file: k1}}}\nmailboxes:\n",
             )
         ],
         [
-            "14: warning: alerts: accepted, but not acted on by this version",
+            (
+                "14: warning: alerts.heartbeat: accepted, but not acted on by this version: alerts come by Prometheus"
+                " (relaycanary rules)"
+            )
         ],
     ),
     "app registration": (
@@ -510,7 +513,8 @@ def test_the_documented_example_is_warned_of_what_it_is(workspace, edited, monke
     said = workspace.warnings(edited(name="good/design.yaml"), now=NOW)
     assert [warning.split(": ")[2] for warning in said] == [
         "paths.submission.credential",
-        "alerts",
+        "alerts.channels",
+        "alerts.heartbeat",
     ]
 
 
