@@ -77,7 +77,7 @@ class Probe:
             check=check,
             slot=slot,
             started_at=self._clock.steady(),
-            started=self._clock.now().replace(microsecond=0),
+            started=self._clock.now(),
             signature=token.signature(signed),
         )
         try:

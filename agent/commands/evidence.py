@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from checks.core.headers.authres import authentication
@@ -9,8 +10,10 @@ from checks.core.headers.exchange import filtering
 from checks.core.headers.fields import Headers
 from checks.core.headers.received import received_chain
 from checks.core.model import Certificate, TlsFacts
+from checks.core.servers import ServerTimes
 
 _MECHANISMS = ("spf", "dkim", "dmarc", "compauth")
+_DIGITS = 6
 
 
 def show_hops(headers: Headers) -> list[dict[str, Any]]:
@@ -27,9 +30,12 @@ def show_hops(headers: Headers) -> list[dict[str, Any]]:
     ]
 
 
-def show_authentication(headers: Headers) -> dict[str, str | None]:
-    """Tell the receiver's result of each mechanism; None where it does not say."""
-    results = authentication(headers).results()
+def show_authentication(headers: Headers, authserv_ids: Collection[str] = ()) -> dict[str, str | None]:
+    """Tell the receiver's result of each mechanism; None where it does not say.
+
+    The receiver is who is named by *authserv_ids*, or wrote the topmost header.
+    """
+    results = authentication(headers, authserv_ids or None).results()
     return {mechanism: results.get(mechanism) for mechanism in _MECHANISMS}
 
 
@@ -45,6 +51,24 @@ def show_antispam(headers: Headers) -> dict[str, str | int | None]:
         "client_ip": found.client_ip,
         "country": found.country,
         "destination": found.destination,
+    }
+
+
+def show_servers(times: ServerTimes) -> dict[str, Any]:
+    """Tell what the servers' own clocks say, and how far two of these are ahead of ours."""
+    return {
+        "transit_seconds": times.transit,
+        "end_to_end_seconds": times.end_to_end,
+        "arrived": times.arrived.isoformat() if times.arrived else None,
+        "clocks": [
+            {
+                "server": clock.server,
+                "host": clock.host,
+                "offset_seconds": round(clock.offset, _DIGITS),
+                "uncertainty_seconds": round(clock.uncertainty, _DIGITS),
+            }
+            for clock in times.clocks
+        ],
     }
 
 

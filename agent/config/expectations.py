@@ -12,6 +12,7 @@ from checks.core.model import Expectations, Limits
 from checks.settings import Address, Duration, Section, Text, wrong
 
 _SHORTEST_INTERVAL = 1.0
+AuthservId = Annotated[str, Field(max_length=255, pattern=r"^[!-:<-~]*$")]
 _MECHANISMS = ("spf", "dkim", "dmarc", "compauth")
 
 
@@ -19,7 +20,10 @@ class Expect(Section):
     """What a check demands of its canaries.
 
     The words for results are those of RFC 8601 2.7, and what Exchange Online writes beside them (`bestguesspass`,
-    and `softpass` of its composite authentication). `max_hop_delay` is in seconds.
+    and `softpass` of its composite authentication). `authserv_ids` are the identifiers of the receiving servers whose
+    Authentication-Results count, an empty one for headers without any, as Exchange Online may write them; by default
+    the topmost header counts. `tls_hops` says where `tls` is demanded: on the way from us, or wherever a host passes
+    the message on. `max_hop_delay` is in seconds, by the servers' clocks.
     """
 
     placement: Literal["inbox", "any"] = "inbox"
@@ -28,11 +32,21 @@ class Expect(Section):
     dkim: Literal["pass", "fail", "neutral", "none", "policy", "temperror", "permerror"] | None = None
     dmarc: Literal["pass", "bestguesspass", "fail", "none", "temperror", "permerror"] | None = None
     compauth: Literal["pass", "softpass", "fail", "none"] | None = None
+    authserv_ids: Annotated[tuple[AuthservId, ...], Field(max_length=20)] = ()
     tls: Annotated[Literal["1.2", "1.3"] | None, DecimalText] = None
+    tls_hops: Literal["first", "every"] = "first"
     attributed: StrictBool | None = None
     scl_max: Annotated[StrictInt, Field(ge=-1, le=9)] | None = None
     max_hop_delay: Duration | None = None
     headers: tuple[FieldName, ...] = ()
+
+    @model_validator(mode="after")
+    def _demands_something(self) -> Self:
+        if self.tls_hops == "every" and self.tls is None:
+            raise wrong("tls_hops says where tls is demanded, and tls is not: say which version, as in {tls: 1.2}")
+        if self.authserv_ids and all(getattr(self, name) is None for name in _MECHANISMS):
+            raise wrong(f"authserv_ids says whose results count, and none is expected: {', '.join(_MECHANISMS)}")
+        return self
 
     @model_validator(mode="after")
     def _nothing_beside_a_refusal(self) -> Self:
@@ -49,7 +63,9 @@ class Expect(Section):
             placement=self.placement,
             refused=self.refused,
             results=results,
+            authserv_ids=self.authserv_ids,
             tls=self.tls,
+            tls_every_hop=self.tls_hops == "every",
             attributed=self.attributed,
             scl_max=self.scl_max,
             max_hop_delay=self.max_hop_delay,

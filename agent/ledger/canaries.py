@@ -9,12 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from agent.ledger import records, streaks
-from agent.ledger.schema import canaries, evidence, runs, sightings, specs, standings
+from agent.ledger import records, servers, streaks
+from agent.ledger.schema import canaries, evidence, runs, specs, standings
 from agent.ledger.writer import Transaction
 from checks.core import lifecycle, refusal, verdict
 from checks.core.lifecycle import Event, State
 from checks.core.model import Accepted, Attempt, Canary, Cause, Check, Conclusion, Outcome, Pending, Refused, Untried
+from checks.core.servers import ServerTimes
 
 _NEVER = 1e18  # a moment that does not come: nothing is due until a fact arrives
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
@@ -32,9 +33,6 @@ _CHECK = (
 _SPEC = select(specs.c.id).where(specs.c.digest == bindparam("digest"))
 _STANDING = select(standings).where(standings.c.name == bindparam("check"))
 _STAND = update(standings).where(standings.c.name == bindparam("check"))
-_FIRST_FINDINGS = (
-    select(sightings.c.findings).where(sightings.c.canary == bindparam("canary")).order_by(sightings.c.seen_at).limit(1)
-)
 
 
 def begin_run(transaction: Transaction, *, site: str, version: str, began_at: float, began_wall: float) -> int:
@@ -210,11 +208,6 @@ def _observe(transaction: Transaction, name: str, method: str, conclusion: Concl
         transaction.changes.observe(name, method, "end_to_end", max(0.0, conclusion.end_to_end))
 
 
-def _spam_confidence(connection: Connection, canary: str) -> int | None:
-    findings = records.load_findings(connection.execute(_FIRST_FINDINGS, {"canary": canary}).scalar())
-    return None if findings is None else findings.scl
-
-
 def _stand(connection: Connection, name: str, seq: int, conclusion: Conclusion, at: float) -> None:
     """Move the check's standing, if this canary is the newest-started concluded one."""
     row = connection.execute(_STANDING, {"check": name}).one_or_none()
@@ -223,7 +216,9 @@ def _stand(connection: Connection, name: str, seq: int, conclusion: Conclusion, 
         values["passed_at"] = at
     if conclusion.end_to_end is not None and conclusion.outcome in verdict.SEEN:
         values |= {"end_to_end": conclusion.end_to_end, "observation_gap": conclusion.observation_gap}
-        values["scl"] = _spam_confidence(connection, conclusion.canary)
+        told = servers.read(connection, conclusion.canary)
+        values["scl"] = told[1] if told else None
+        values["servers"] = records.dump(ServerTimes, told[0]) if told else None
     if row is None or seq > row.seq:
         same = row is not None and row.verdict == conclusion.verdict
         values |= {

@@ -29,6 +29,7 @@ class KnownCanary:
     recipient: str
     started_at: float
     concluded: bool
+    authserv_ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ def known(connection: Connection, ids: Sequence[str]) -> dict[str, KnownCanary]:
             recipient=check.recipient,
             started_at=row.started_at,
             concluded=row.outcome is not None,
+            authserv_ids=check.expect.authserv_ids,
         )
     return found
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.ledger import connect, records, snapshot, verify
+from agent.ledger import connect, records, servers, snapshot, verify
 from agent.ledger.errors import LedgerError
 from agent.ledger.facts import ATTRIBUTED
 from agent.ledger.history import History
 from agent.ledger.schema import canaries, evidence, runs, sightings, standings, totals
 from agent.ledger.snapshot import Snapshot
 from checks.core.model import Attempt, Conclusion, Outcome, Verdict
+from checks.core.servers import ServerTimes
 
 _MOST_DEFECTS = 20
 
@@ -53,12 +54,16 @@ class Audit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What is on record of one canary: its verdict once there is one, where it was first seen, its headers there."""
+    """What is on record of one canary: its verdict once there is one, where it was first seen, its headers there.
+
+    `servers` is what the servers' clocks say of its way.
+    """
 
     canary: str
     conclusion: Conclusion | None
     folder: str | None
     headers: bytes | None
+    servers: ServerTimes | None = None
 
 
 def picture(url: str) -> Picture:
@@ -139,11 +144,13 @@ def newest_case(connection: Connection, check: str) -> Case | None:
     folder = connection.execute(select(sightings.c.folder).where(seen).order_by(sightings.c.seen_at).limit(1)).scalar()
     about = (evidence.c.canary == row.id) & (evidence.c.kind == "headers")
     headers = connection.execute(select(evidence.c.content).where(about)).scalar()
+    told = servers.read(connection, row.id)
     return Case(
         canary=row.id,
         conclusion=None if row.outcome is None else _conclusion(row),
         folder=folder,
         headers=None if headers is None else records.unpack(headers),
+        servers=told[0] if told else None,
     )
 
 

@@ -13,6 +13,7 @@ from agent.ledger import records, streaks
 from agent.ledger.schema import canaries, folders, histograms, meta, specs, standings, totals
 from checks.core import verdict
 from checks.core.model import Attempt, Check, Outcome, Verdict
+from checks.core.servers import ServerTimes
 from checks.core.verdict import Standing
 
 
@@ -67,9 +68,14 @@ class CheckStanding:
     end_to_end: float | None
     observation_gap: float | None
     scl: int | None = None
+    servers: str | None = None
     streaks: Mapping[Verdict, int] = field(default_factory=dict)
     problems: Mapping[Verdict, Problem] = field(default_factory=dict)
     check: Check | None = None
+
+    def server_times(self) -> ServerTimes | None:
+        """Read what the servers' clocks say of the canary that was seen last; None where nothing is known."""
+        return None if self.servers is None else records.load(ServerTimes, self.servers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +151,7 @@ def _standings(connection: Connection) -> dict[str, CheckStanding]:
             scl=row.scl,
             streaks={kind: getattr(row, f"{kind}_streak") for kind in streaks.MEMBERS},
             problems=problems[row.name],
+            servers=row.servers,
             check=None if row.check is None else records.load_check(row.check),
         )
         for row in connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
@@ -154,15 +155,15 @@ def _observation_gap(picture: Picture) -> Iterator[Row]:
 @family(
     "gauge",
     "spam_confidence_level",
-    "Microsoft's spam confidence level of the canary that was seen last, -1 to 9; absent where it has none.",
+    "Microsoft's spam confidence level of the canary that was seen last, -1 to 9; NaN where there is none.",
     *_CHECK,
     recorded=True,
 )
 def _spam_confidence(picture: Picture) -> Iterator[Row]:
     for check in picture.checks:
         standing = picture.standing(check)
-        if standing is not None and standing.scl is not None:
-            yield (check.name, check.method), standing.scl
+        known = standing is not None and standing.scl is not None
+        yield (check.name, check.method), standing.scl if standing is not None and known else math.nan
 
 
 @family("summary", "stage_seconds", "Time spent in each stage of handing over.", *_CHECK, "stage", recorded=True)

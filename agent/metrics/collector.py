@@ -7,11 +7,16 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from agent.metrics import canaries, checks, surroundings
+from agent.metrics import canaries, checks, servers, surroundings
 from agent.metrics.family import Family
 from agent.metrics.picture import Picture
 
-FAMILIES: tuple[Family, ...] = (*canaries.FAMILIES, *checks.FAMILIES, *surroundings.FAMILIES)
+FAMILIES: tuple[Family, ...] = (
+    *canaries.FAMILIES,
+    *servers.FAMILIES,
+    *checks.FAMILIES,
+    *surroundings.FAMILIES,
+)
 """Every metric of the agent, in the order of the exposition."""
 
 

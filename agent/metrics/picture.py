@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from agent.ledger import CheckStanding, Histogram, InFlight, Snapshot, Total
 from agent.status import AgentView
 from checks.core.model import Check, Verdict
+from checks.core.servers import ServerTimes
 from checks.core.verdict import current
 
 _NOTHING = Snapshot()
@@ -24,6 +25,7 @@ class Picture:
         self._totals: dict[tuple[str, str], list[Total]] = defaultdict(list)
         for total in self._record.totals:
             self._totals[total.owner, total.metric].append(total)
+        self._server_times: dict[str, ServerTimes | None] = {}
         self._histograms: dict[tuple[str, str], list[Histogram]] = defaultdict(list)
         for histogram in self._record.histograms:
             self._histograms[histogram.owner, histogram.family].append(histogram)
@@ -76,6 +78,13 @@ class Picture:
     def standing(self, check: Check) -> CheckStanding | None:
         """Tell the newest-started concluded canary of *check*; None if there is none."""
         return self._record.standings.get(check.name)
+
+    def server_times(self, check: Check) -> ServerTimes | None:
+        """Tell what the servers' clocks say of the canary of *check* that was seen last; read once."""
+        if check.name not in self._server_times:
+            standing = self.standing(check)
+            self._server_times[check.name] = None if standing is None else standing.server_times()
+        return self._server_times[check.name]
 
     def in_flight(self, check: Check) -> InFlight:
         """Tell what *check* has on its way."""

@@ -15,7 +15,7 @@ from checks.core import bounce as notices
 from checks.core import findings, recognise
 from checks.core.headers.fields import Headers, parse_headers
 from checks.core.message import HEADER
-from checks.core.model import Bounce, MessageRef, RawMessage, Sighting
+from checks.core.model import Bounce, Findings, MessageRef, RawMessage, Sighting
 from checks.core.recognise import Genuine, Ignored, Sent
 from checks.core.token import Token
 from checks.errors import MailboxUnreadable
@@ -88,7 +88,7 @@ class Interpreter:
                 found.copies.append(FoundCopy(canary=proven.id, ref=message.ref))
             elif proven is not None:
                 found.ignored[proven] += 1
-        await self._take_sightings(found, ours, seen_at=seen_at, after_at=after_at)
+        await self._take_sightings(found, ours, known, seen_at=seen_at, after_at=after_at)
         own = {message.ref for message, _ in ours}
         for message, headers in parsed:
             if message.ref in own and HEADER in headers:
@@ -148,7 +148,13 @@ class Interpreter:
         return await self.ledger.known(ids) if ids else {}
 
     async def _take_sightings(
-        self, found: Found, ours: Sequence[tuple[RawMessage, str]], *, seen_at: float, after_at: float | None
+        self,
+        found: Found,
+        ours: Sequence[tuple[RawMessage, str]],
+        known: Mapping[str, KnownCanary],
+        *,
+        seen_at: float,
+        after_at: float | None,
     ) -> None:
         if not ours:
             return
@@ -167,7 +173,7 @@ class Interpreter:
                     after_at=after_at,
                     junk=self.reader.is_junk(message.ref.folder),
                     stored=message.stored,
-                    findings=None if block is None else _unharmed(findings.find, block, None),
+                    findings=None if block is None else _unharmed(_finder(known[canary]), block, None),
                 )
             )
 
@@ -191,7 +197,7 @@ class Interpreter:
             final=kind is notices.Kind.BOUNCE,
             action=recipient.action if recipient else kind.value,
             status=recipient.status if recipient else None,
-            diagnostic=((recipient.diagnostic if recipient else None) or notice.subject)[:_LONGEST_DIAGNOSTIC],
+            diagnostic=_diagnostic(notice, recipient)[:_LONGEST_DIAGNOSTIC],
         )
         found.bounces.append(FoundBounce(bounce=bounce, ref=ref))
 
@@ -227,3 +233,21 @@ def _unharmed(read: Callable[[_Content], _Meaning], content: _Content, otherwise
     except Exception:  # noqa: BLE001 - whatever it is: anybody may send us mail
         _log.exception("message.not_understood", by=read.__name__)
         return otherwise
+
+
+def _finder(canary: KnownCanary) -> Callable[[bytes], Findings]:
+    """Read findings as the check of *canary* trusts the servers that made them."""
+
+    def find(block: bytes) -> Findings:
+        return findings.find(block, canary.authserv_ids)
+
+    return find
+
+
+def _diagnostic(notice: notices.Notification, recipient: notices.Recipient | None) -> str:
+    """What the refusing server said, with its codes in front where its words leave them out."""
+    if recipient is None:
+        return notice.subject
+    words = recipient.diagnostic or notice.subject
+    codes = [str(code) for code in (recipient.code, recipient.status) if code and str(code) not in words]
+    return " ".join([*codes, words])

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from checks.core.servers import ServerHop
+
 
 class Verdict(enum.StrEnum):
     """How a canary is judged."""
@@ -197,14 +199,17 @@ class Expectations:
     """What a check demands of its canaries beyond arrival.
 
     `refused` makes it a negative check: a regular expression that the whole enhanced code of the refusal must
-    match. `results` are wanted results by mechanism (spf, dkim, dmarc, compauth). `tls` is the lowest version
-    accepted on the first hop ("1.2"). `headers` must be present.
+    match. `results` are wanted results by mechanism (spf, dkim, dmarc, compauth), as stamped by the `authserv_ids`;
+    without any, the topmost Authentication-Results count. `tls` is the lowest version accepted ("1.2"), on the hop
+    from us or, with `tls_every_hop`, wherever a host passed the message on. `headers` must be present.
     """
 
     placement: str | None = "inbox"
     refused: str | None = None
     results: Mapping[str, str] = field(default_factory=dict)
+    authserv_ids: Sequence[str] = ()
     tls: str | None = None
+    tls_every_hop: bool = False
     attributed: bool | None = None
     scl_max: int | None = None
     max_hop_delay: float | None = None
@@ -289,13 +294,19 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What the headers of a delivered canary say, as far as a check can demand it. None: the mail does not say."""
+    """What the headers of a delivered canary say, as far as a check can demand it. None: the mail does not say.
+
+    `attributed` tells whether an inbound connector recognised the sender. `hops` are oldest first.
+    `end_to_end_latency` and `arrived` are Exchange's own figures, by its clocks.
+    """
 
     results: Mapping[str, str] = field(default_factory=dict)
     marked_junk: str | None = None
     attributed: bool | None = None
     scl: int | None = None
-    longest_hop: float | None = None
+    hops: Sequence[ServerHop] = ()
+    end_to_end_latency: float | None = None
+    arrived: datetime | None = None
     headers: frozenset[str] = frozenset()
 
 

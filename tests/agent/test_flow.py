@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 from support.make import a_check, refused
 from support.tenant import Fate, Tenant, our_fault, unreadable
 from support.world import KEEP, World, in_a_world
 
+from agent.ledger.schema import bounces
 from agent.probe import SigningKey
 from checks.core import bounce, findings
 from checks.core.model import Cause, Expectations, Limits, Refused, Stage, Transcript, Verdict
@@ -310,6 +313,98 @@ def test_a_real_bounce_ends_the_canary_with_its_diagnostic(tmp_path):
         assert "550 5.1.1 no such user" in row.reasons
 
     tell(tmp_path, story)
+
+
+def a_report(action, status, diagnostic, returned):
+    """A delivery status notification about the message with these header bytes."""
+    return (
+        b"From: MAILER-DAEMON@mx.contoso.example\r\nSubject: Undelivered Mail\r\nReturn-Path: <>\r\n"
+        b'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\nMIME-Version: 1.0\r\n\r\n'
+        b"--b\r\nContent-Type: text/plain\r\n\r\nsorry\r\n"
+        b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.contoso.example\r\n\r\n"
+        b"Final-Recipient: rfc822; canary@outside.example\r\nAction: %s\r\nStatus: %s\r\n%s\r\n"
+        b"--b\r\nContent-Type: text/rfc822-headers\r\n\r\n%s\r\n\r\n--b--\r\n"
+    ) % (action, status, diagnostic, returned)
+
+
+async def _bounces_of(world, canary):
+    query = select(bounces).where(bounces.c.canary == canary.id)
+    return await world.ledger.read(lambda connection: connection.execute(query).all())
+
+
+def test_a_notice_of_delay_is_recorded_and_the_canary_is_still_awaited(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        (message,) = world.path.sent
+        head = message.partition(b"\r\n\r\n")[0]
+        world.tenant.deliver(a_report(b"delayed", b"4.4.1", b"Diagnostic-Code: smtp; 421 4.4.1 busy\r\n", head))
+        await world.clock.sleep(60)
+        assert await world.outcome(canary) == ""
+        (noted,) = await _bounces_of(world, canary)
+        assert (noted.final, noted.action, noted.diagnostic) == (False, "delayed", "421 4.4.1 busy")
+        world.tenant.deliver(a_report(b"failed", b"4.4.7", b"", head))
+        await world.clock.sleep(60)
+        row = await world.row(canary)
+        assert row.outcome == "bounced"
+        assert json.loads(row.reasons) == ["4.4.7 Undelivered Mail"]
+
+    tell(tmp_path, story)
+
+
+def test_a_forged_bounce_concludes_nothing(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        (message,) = world.path.sent
+        head = message.partition(b"\r\n\r\n")[0]
+        forged = head.replace(canary.id.encode(), b"a" * len(canary.id))
+        world.tenant.deliver(a_report(b"failed", b"5.1.1", b"", forged))
+        await world.clock.sleep(60)
+        assert await world.outcome(canary) == ""
+        assert await _bounces_of(world, canary) == []
+
+    tell(tmp_path, story)
+
+
+CONNECTED = (
+    b"X-MS-Exchange-CrossTenant-Id: 11111111-2222-3333-4444-555555555555\r\n"
+    b"X-MS-Exchange-CrossTenant-FromEntityHeader: HybridOnPrem\r\n"
+)
+ANONYMOUS = CONNECTED.replace(b"HybridOnPrem", b"Internet") + b"X-MS-Exchange-CrossTenant-AuthAs: Anonymous\r\n"
+
+
+def test_attribution_is_judged_from_the_first_canary_on_that_shows_a_connector(tmp_path):
+    async def story(world):
+        ends = []
+        for fields in (ANONYMOUS, CONNECTED, ANONYMOUS, b""):
+            world.path.fate = Fate(change=lambda message, fields=fields: fields + message)
+            canary = await world.send()
+            await world.clock.sleep(60)
+            row = await world.row(canary)
+            ends.append((row.outcome, json.loads(row.reasons)))
+        assert ends == [
+            ("delivered", ["attribution_unobserved"]),
+            ("delivered", []),
+            ("degraded", ["attributed: expected yes, found no"]),
+            ("degraded", ["attributed: expected yes, found nothing"]),
+        ]
+
+    tell(tmp_path, story, a_check(expect=Expectations(attributed=True)))
+
+
+def test_only_the_results_of_the_named_servers_count(tmp_path):
+    theirs = b"Authentication-Results: relay.example; spf=pass\r\n"
+    receiver = b"Authentication-Results: mx.contoso.example; spf=fail\r\n"
+
+    async def story(world):
+        world.path.fate = Fate(change=lambda message: theirs + receiver + message)
+        canary = await world.send()
+        await world.clock.sleep(60)
+        assert json.loads((await world.row(canary)).reasons) == ["spf: expected pass, found fail"]
+
+    named = Expectations(results={"spf": "pass"}, authserv_ids=("mx.contoso.example",))
+    tell(tmp_path, story, a_check(expect=named))
 
 
 def test_a_notice_in_words_is_a_bounce_of_the_canary_that_it_returns(tmp_path):

@@ -90,12 +90,16 @@ def test_json_has_every_key_of_the_contract(settings: Write, capsys: pytest.Capt
     assert list(found["reply"]) == ["stage", "code", "enhanced", "text"]
     assert (found["reply"]["stage"], found["reply"]["code"]) == ("data", 250)
     evidence = found["evidence"]
-    assert list(evidence) == ["folder", "hops", "authentication", "antispam", "tls"]
+    assert list(evidence) == ["folder", "hops", "authentication", "antispam", "tls", "servers"]
     assert evidence["folder"] == "INBOX"
     assert all(list(hop) == ["from", "by", "with", "date", "delay_seconds"] for hop in evidence["hops"])
     assert evidence["hops"][-1]["by"] == "mx1.outside.example"
     assert evidence["authentication"] == {"spf": "pass", "dkim": "pass", "dmarc": "pass", "compauth": None}
     assert evidence["tls"]["version"] == "TLSv1.3"
+    assert list(evidence["servers"]) == ["transit_seconds", "end_to_end_seconds", "arrived", "clocks"]
+    assert [clock["server"] for clock in evidence["servers"]["clocks"]] == ["edge", "mailbox"]
+    for clock in evidence["servers"]["clocks"]:  # the lab runs on our own clock
+        assert abs(clock["offset_seconds"]) <= clock["uncertainty_seconds"]
     assert "localhost" in evidence["tls"]["certificate"]["names"]
     assert said.err == ""
 
@@ -115,7 +119,7 @@ def test_json_of_a_refusal_has_the_servers_words_and_nothing_that_is_not_known(
     assert "connector" in found["diagnosis"]["meaning"].lower()
     tls = found["evidence"].pop("tls")
     assert tls["version"] == "TLSv1.3"
-    assert found["evidence"] == {"folder": None, "hops": [], "authentication": {}, "antispam": {}}
+    assert found["evidence"] == {"folder": None, "hops": [], "authentication": {}, "antispam": {}, "servers": {}}
 
 
 def test_the_output_of_the_plug_in_follows_the_guidelines(settings: Write, capsys: pytest.CaptureFixture[str]) -> None:

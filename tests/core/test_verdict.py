@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 import pytest
 from support.make import (
@@ -35,9 +35,12 @@ from checks.core.model import (
     Verdict,
     Watching,
 )
+from checks.core.servers import ServerHop
 from checks.core.verdict import Standing, current, judge
 
 LATE, LOST = 60.0, 600.0
+FIRST = ServerHop(by="edge.example", tls="TLSv1.2", wire=True)
+SLOW = ServerHop(by="hub.example", delay=31.5, tls="TLSv1.3", wire=True)
 
 
 def concluded(known, now=T0 + 5):
@@ -230,7 +233,8 @@ class TestArrival:
             ({"results": {"spf": "pass"}}, None, "spf: expected pass, found nothing"),
             ({"attributed": False}, Findings(attributed=True), "attributed: expected no, found yes"),
             ({"scl_max": 1}, Findings(scl=5), "scl: expected at most 1, found 5"),
-            ({"max_hop_delay": 10}, Findings(longest_hop=31.5), "hop: expected at most 10 s, found 31.5 s"),
+            ({"max_hop_delay": 10}, Findings(hops=[SLOW]), "hop: expected at most 10 s, found 31.5 s at hub.example"),
+            ({"max_hop_delay": 10}, Findings(hops=[FIRST]), "hop: expected at most 10 s, found no delay"),
             ({"headers": ["X-Tag"]}, Findings(), "header: expected X-Tag, found nothing"),
             ({"tls": "1.3"}, Findings(), "tls: expected 1.3 or later, found TLSv1.2"),
         ],
@@ -249,8 +253,33 @@ class TestArrival:
         before = concluded(silent)
         assert (before.outcome, before.reasons) == (Outcome.DELIVERED, ("attribution_unobserved",))
 
-        after = concluded(dataclasses.replace(silent, attribution_known=True))
+        after = concluded(replace(silent, attribution_known=True))
         assert (after.outcome, after.reasons) == (Outcome.DEGRADED, (f"attributed: expected yes, found {word}",))
+
+    @pytest.mark.parametrize(
+        ("hops", "reasons"),
+        [
+            ((), ["no hops"]),
+            ((FIRST, SLOW), []),
+            ((replace(FIRST, wire=False, tls=None), SLOW), []),
+            ((replace(FIRST, tls=None), SLOW), ["no TLS at edge.example"]),
+            ((replace(FIRST, tls=""), SLOW), ["TLS of a version that is not named at edge.example"]),
+            (
+                (replace(FIRST, tls="TLSv1.0"), replace(SLOW, tls="SSLv3", by=None)),
+                ["TLSv1.0 at edge.example", "SSLv3 at an unnamed server"],
+            ),
+        ],
+    )
+    def test_tls_on_every_hop_is_demanded_wherever_a_host_passes_the_message_on(self, hops, reasons):
+        check = a_check(expect=expecting(tls="1.2", tls_every_hop=True))
+        result = concluded(seen(3.0, check=check, findings=Findings(hops=hops), attempt=accepted(tls="TLSv1.3")))
+        assert result.reasons == tuple(f"tls: expected 1.2 or later on every hop, found {found}" for found in reasons)
+        assert result.verdict is (Verdict.WARN if reasons else Verdict.PASS)
+
+    @pytest.mark.parametrize(("found", "known"), [(False, True), (False, False), (None, True)])
+    def test_where_no_connector_is_wanted_its_absence_is_as_expected(self, found, known):
+        silent = seen(3.0, check=a_check(expect=expecting(attributed=False)), findings=Findings(attributed=found))
+        assert concluded(replace(silent, attribution_known=known)).reasons == ()
 
     def test_expectations_that_hold_pass(self):
         check = a_check(expect=expecting(results={"spf": "pass"}, tls="1.2", headers=["X-Tag"], scl_max=1))

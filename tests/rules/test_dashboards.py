@@ -118,6 +118,7 @@ def test_every_metric_of_the_agent_is_used_by_a_rule_or_a_dashboard_or_told_why_
         "config_last_reload_success_timestamp_seconds": "a convention; the flag beside it alerts",
         "path_info": "host and port of a path, for joins in people's own queries",
         "report_last_success_timestamp_seconds": "failures alert; /reports/ has the dates",
+        "server_arrival_timestamp_seconds": "for people's own queries, beside message trace",
         "token_requests_total": "failing tokens fail canaries, which alert",
         "check_lost_after_seconds": "the ledger judges by it",
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from agent.commands.evidence import show_antispam, show_authentication, show_hops, show_tls
+from agent.commands.evidence import show_antispam, show_authentication, show_hops, show_servers, show_tls
 from agent.commands.output import span
 from agent.commands.probing.result import Result, headline, short
 from agent.log import plain
@@ -111,9 +111,10 @@ def _evidence(result: Result) -> dict[str, Any]:
     return {
         "folder": result.case.folder if result.case else None,
         "hops": show_hops(headers) if headers else [],
-        "authentication": show_authentication(headers) if headers else {},
+        "authentication": show_authentication(headers, result.check.expect.authserv_ids) if headers else {},
         "antispam": show_antispam(headers) if headers else {},
         "tls": show_tls(tls) if tls else {},
+        "servers": show_servers(result.case.servers) if result.case and result.case.servers else {},
     }
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from agent.commands.output import STYLES, span
 from agent.commands.probing.result import Result, headline, short
+from agent.commands.probing.servers import server_lines
 from agent.log import plain
 from checks.core import refusal
 from checks.core.model import Accepted, Attempt, Check, Refused, Stage, StageTiming, Untried
@@ -120,6 +121,9 @@ class Screen:
             since = conclusion.end_to_end if conclusion.delivery is None else conclusion.delivery
             gap = f", where it may have been for up to {span(conclusion.observation_gap or 0.0)}"
             self._row(_Row("seen", since, f"in {result.case.folder}{gap}"))
+        if result.case is not None and result.case.servers is not None:
+            for what, text in server_lines(result.case.servers):
+                self._row(_Row(what, None, text))
         for note in result.notes:
             self._line(f"{_INDENT}note: {short(note)}", "yellow")
         style = STYLES[result.verdict]

@@ -79,7 +79,8 @@ def _find(headers: Headers, parts: Sequence[Part]) -> _Finding:
         return _Finding(Kind.FEEDBACK_REPORT, returned_headers=returned)
     reporting_mta, recipients = _status_report(parts)
     if recipients:
-        recipients = _completed(recipients, headers, parts, parse_headers(returned))
+        words = [part for part in parts if part.type not in _STATUS_PARTS]
+        recipients = _completed(recipients, headers, words, parse_headers(returned))
         return _Finding(_kind_of_report(recipients), recipients, reporting_mta, returned)
     if signs.is_report(headers, "disposition-notification"):
         return _Finding(Kind.AUTO_REPLY, returned_headers=returned)

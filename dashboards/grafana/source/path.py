@@ -31,6 +31,7 @@ def build() -> Json:
             [_stages(), _quantiles()],
             [_latency(), _outcomes()],
             [_flight(), _gap()],
+            [_hops(), _clocks()],
             [_refusals(), _problems()],
         ],
         variables=[
@@ -119,6 +120,33 @@ def _gap() -> Json:
         [
             target(f"relaycanary_end_to_end_last_seconds{{{_HERE}}}", "{{check}} end to end"),
             target(f"relaycanary_observation_gap_seconds{{{_HERE}}}", "{{check}} gap"),
+        ],
+        unit="s",
+    )
+
+
+def _hops() -> Json:
+    return lines(
+        "The way by the servers' clocks",
+        "Of the canary that was seen last: between one hop and the next, from the first to the last, and Exchange's own"
+        " figure. A series apart: it holds the differences between these clocks, and may be negative.",
+        [
+            target(f"relaycanary_server_hop_seconds{{{_HERE}}}", "{{check}} hop {{hop}}"),
+            target(f"relaycanary_server_transit_seconds{{{_HERE}}}", "{{check}} first to last"),
+            target(f"relaycanary_server_end_to_end_seconds{{{_HERE}}}", "{{check}} as Exchange says"),
+        ],
+        unit="s",
+    )
+
+
+def _clocks() -> Json:
+    return lines(
+        "Servers' clocks against ours",
+        "How far the clock of the host that took the canary (edge) or stored it (mailbox) is ahead of the agent's, and"
+        " how far off that estimate may be.",
+        [
+            target(f"relaycanary_server_clock_offset_seconds{{{_HERE}}}", "{{check}} {{server}}"),
+            target(f"relaycanary_server_clock_uncertainty_seconds{{{_HERE}}}", "{{check}} {{server}} give or take"),
         ],
         unit="s",
     )

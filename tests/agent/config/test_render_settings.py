@@ -46,7 +46,13 @@ def test_defaults_are_filled_in_and_durations_are_written_as_people_do(workspace
         "lost_after": "10m",
         "observe_within": "1d",
         "severity": "warning",
-        "expect": {"placement": "inbox", "max_hop_delay": "1500ms", "headers": []},
+        "expect": {
+            "placement": "inbox",
+            "authserv_ids": [],
+            "tls_hops": "first",
+            "max_hop_delay": "1500ms",
+            "headers": [],
+        },
     }
 
 

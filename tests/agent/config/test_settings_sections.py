@@ -112,18 +112,37 @@ def test_key_and_certificate_may_come_in_any_order(name, workspace, edited):
 def test_every_expectation_reaches_the_judge(workspace, edited):
     expect = (
         "{placement: any, spf: softfail, dkim: pass, dmarc: bestguesspass, compauth: pass, tls: 1.3, attributed: true,"
-        " scl_max: 4, max_hop_delay: 90s, headers: [X-MS-Exchange-Organization-AuthAs]}"
+        " tls_hops: every, authserv_ids: ['', mx.microsoft.com], scl_max: 4, max_hop_delay: 90s,"
+        " headers: [X-MS-Exchange-Organization-AuthAs]}"
     )
     settings = workspace.load(edited(("    every: 60s\n", f"    every: 60s\n    expect: {expect}\n")))
     assert settings.checks["relay"].expect == Expectations(
         placement="any",
         results={"spf": "softfail", "dkim": "pass", "dmarc": "bestguesspass", "compauth": "pass"},
+        authserv_ids=("", "mx.microsoft.com"),
         tls="1.3",
+        tls_every_hop=True,
         attributed=True,
         scl_max=4,
         max_hop_delay=90,
         headers=("X-MS-Exchange-Organization-AuthAs",),
     )
+
+
+@pytest.mark.parametrize(
+    ("expect", "words"),
+    [
+        ("{tls_hops: every}", "tls_hops says where tls is demanded, and tls is not"),
+        (
+            "{authserv_ids: [mx.contoso.example], tls: 1.2}",
+            "authserv_ids says whose results count, and none is expected",
+        ),
+        ("{spf: pass, authserv_ids: ['mx contoso']}", "expect.authserv_ids"),
+    ],
+)
+def test_an_expectation_that_means_nothing_is_refused(expect, words, workspace, edited):
+    (message,) = messages(workspace, edited(("    every: 60s\n", f"    every: 60s\n    expect: {expect}\n")))
+    assert words in message
 
 
 def test_everybody_may_be_let_in_after_a_login(workspace, edited):

@@ -1,23 +1,34 @@
 """Which metrics there are, and what they say of an agent and a ledger made by hand."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from support.make import refused
 
-from agent.ledger import CheckStanding, Histogram, InFlight, Problem, Snapshot, Total
+from agent.ledger import CheckStanding, Histogram, InFlight, Problem, Snapshot, Total, records
 from agent.metrics import FAMILIES
 from agent.status import AgentView
 from checks.core.model import Check, Outcome, Reply, Stage, Verdict
 from checks.core.recognise import Ignored
+from checks.core.servers import ClockOffset, ServerHop, ServerTimes
 
 NOW_AT = 1_000_000.0
 WALL_OFFSET = 700_000_000.0
 UNIX = NOW_AT + WALL_OFFSET
+ARRIVED = datetime(2026, 11, 26, 10, 0, 0, 500_000, tzinfo=UTC)
 RELAY = {"check": "relay-inbox", "method": "relay"}
 CHECK = ("check", "method")
+TIMES = ServerTimes(
+    hops=[ServerHop(by="edge", at=ARRIVED), ServerHop(by="hub", delay=-3.5), *[ServerHop(delay=1.0)] * 40],
+    transit=-2.0,
+    end_to_end=2.81,
+    arrived=ARRIVED,
+    clocks=[ClockOffset(server="edge", host="edge", offset=-0.25, uncertainty=0.5)],
+)
 
 CONTRACT = {
     "canaries_started_total": ("counter", CHECK),
@@ -38,6 +49,12 @@ CONTRACT = {
     "end_to_end_last_seconds": ("gauge", CHECK),
     "observation_gap_seconds": ("gauge", CHECK),
     "spam_confidence_level": ("gauge", CHECK),
+    "server_hop_seconds": ("gauge", (*CHECK, "hop")),
+    "server_transit_seconds": ("gauge", CHECK),
+    "server_end_to_end_seconds": ("gauge", CHECK),
+    "server_arrival_timestamp_seconds": ("gauge", CHECK),
+    "server_clock_offset_seconds": ("gauge", (*CHECK, "server")),
+    "server_clock_uncertainty_seconds": ("gauge", (*CHECK, "server")),
     "stage_seconds": ("summary", (*CHECK, "stage")),
     "authentication_total": ("counter", (*CHECK, "mechanism", "result")),
     "smtp_replies_total": ("counter", (*CHECK, "stage", "code", "enhanced")),
@@ -126,6 +143,7 @@ def standing(**changes: Any) -> CheckStanding:
         observation_gap=0.5,
         scl=-1,
         problems={Verdict.FAIL: Problem(canary="c0", outcome=Outcome.LOST, reasons=(), concluded_at=NOW_AT - 900)},
+        servers=records.dump(ServerTimes, TIMES),
     )
     return replace(newest, **changes)
 
@@ -240,9 +258,31 @@ def test_what_never_happened_has_no_time(
         "mailbox_last_look_timestamp_seconds",
         "end_to_end_last_seconds",
         "observation_gap_seconds",
-        "spam_confidence_level",
+        "server_hop_seconds",
+        "server_clock_offset_seconds",
     ):
         assert shown.series(name) == []
+
+
+def test_the_spam_confidence_level_is_there_from_the_start_and_no_number_before_the_first(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    level = scrape(view(check()), Snapshot()).value("spam_confidence_level", **RELAY)
+    assert level is not None
+    assert math.isnan(level)
+
+
+def test_the_servers_series_keeps_its_own_clocks_and_negative_delays(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    shown = scrape(view(check()), eventful())
+    assert shown.value("server_hop_seconds", hop="2", **RELAY) == -3.5
+    assert len(shown.series("server_hop_seconds")) == 14  # the first has no delay, and the label is bounded
+    assert shown.value("server_transit_seconds", **RELAY) == -2
+    assert shown.value("server_end_to_end_seconds", **RELAY) == 2.81
+    assert shown.value("server_arrival_timestamp_seconds", **RELAY) == ARRIVED.timestamp()
+    assert shown.value("server_clock_offset_seconds", server="edge", **RELAY) == -0.25
+    assert shown.value("server_clock_uncertainty_seconds", server="edge", **RELAY) == 0.5
 
 
 def test_a_check_that_failed_and_never_passed_has_a_last_verdict_and_no_last_pass(
