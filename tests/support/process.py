@@ -194,7 +194,7 @@ class AgentProcess:
     def metrics(self) -> dict[str, dict[str, float]]:
         """Scrape it: value by labels ("a=1,b=2") by name; nothing while its settings are not in force."""
         try:
-            with urllib.request.urlopen(f"{self.url}/metrics", timeout=20) as answer:  # noqa: S310 - the agent's own
+            with urllib.request.urlopen(f"{self.url}/metrics", timeout=60) as answer:  # noqa: S310 - the agent's own
                 text = answer.read().decode()
         except urllib.error.HTTPError as error:
             if error.code == 503:
