@@ -22,14 +22,14 @@ MUTANTS = (
     Mutant(
         "lost by the clock, without a look after the deadline",
         _VERDICT,
-        "if _looked_since(facts.watching, deadline):",
+        "if _looked_since(facts, deadline):",
         "if now >= deadline:",
     ),
     Mutant(
         "lost after a look into one of the folders",
         _VERDICT,
-        "return bool(looks) and all(began",
-        "return bool(looks) and any(began",
+        "and bool(looks) and all(began",
+        "and bool(looks) and any(began",
     ),
     Mutant(
         "the time in which nobody looked counts as watched",
@@ -86,12 +86,6 @@ MUTANTS = (
         '_CONCLUDE = update(canaries).where(_OF_CANARY, _FROM, bindparam("judged") >= 0)',
     ),
     Mutant(
-        "a fact that came in between is put off",
-        _CANARIES,
-        "canaries.c.outcome.is_(None), canaries.c.facts == facts)",
-        "canaries.c.outcome.is_(None))",
-    ),
-    Mutant(
         "recovered again with each copy",
         _CANARIES,
         "            canaries.c.state.in_(lifecycle.sources(Event.SIGHT)),\n",
@@ -107,15 +101,15 @@ MUTANTS = (
         "sent before it is written down",
         "agent/probe.py",
         "            await self._ledger.start(canary)\n        except LedgerError as error:\n",
-        "            attempt = await self._hand_over(canary)\n            await self._ledger.start(canary)\n"
+        "            attempt = await self._hand_over(canary, signed)\n            await self._ledger.start(canary)\n"
         "        except LedgerError as error:\n",
     ),
     Mutant(
         "a canary that was not accepted is sent again",
         "agent/probe.py",
-        "        attempt = await self._hand_over(canary)\n        self._handed_over",
-        "        attempt = await self._hand_over(canary)\n        if not isinstance(attempt, Accepted | Untried):\n"
-        "            attempt = await self._hand_over(canary)\n        self._handed_over",
+        "        attempt = await self._hand_over(canary, signed)\n",
+        "        attempt = await self._hand_over(canary, signed)\n        if not isinstance(attempt, Accepted):\n"
+        "            attempt = await self._hand_over(canary, signed)\n",
     ),
     Mutant(
         "a renumbered folder doubles what was seen",
@@ -126,14 +120,14 @@ MUTANTS = (
     Mutant(
         "a copy in another mailbox counts",
         _INTERPRET,
-        "if canary.mailbox != self.mailbox:",
-        "if not canary.mailbox:",
+        "return canary.mailbox == self.mailbox or renamed",
+        "return bool(canary.mailbox) or renamed",
     ),
     Mutant(
         "nobody checks the signature",
         "checks/core/recognise.py",
-        "if any(token.verify(candidate",
-        "if candidate or any(token.verify(candidate",
+        "return token.equal(candidate.signature, sent.signature)",
+        "return bool(candidate.signature)",
     ),
     Mutant(
         "an answer that quotes the subject counts",
@@ -174,13 +168,13 @@ MUTANTS = (
     Mutant(
         "the cleaner trusts its memory of a place",
         "agent/watch/clean.py",
-        "            if await verify(stored.ref):\n",
-        "            if verify:\n",
+        "if lying.get(stored.ref) == stored.canary]",
+        "if stored.ref]",
     ),
     Mutant(
         "the other side is blamed although nobody was reached",
         "agent/probe.py",
-        "        return await self._online.since(transcript.began_at)\n",
-        "        return True\n",
+        "return await self._online.since(transcript.began_at, unresolved=unresolved)",
+        "return bool(unresolved) or True",
     ),
 )
