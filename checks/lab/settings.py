@@ -11,10 +11,13 @@ import yaml
 
 from checks.lab.certificates import Certificates, kept_secret, write_private
 from checks.lab.listener import HOST
-from checks.lab.tenant import ACCOUNTS, CLIENT_ID, CONNECTOR_ADDRESS, INBOX, JUNK, TENANT_DOMAIN, Secrets
+from checks.lab.tenant import ACCOUNTS, CLIENT_ID, CONNECTOR_ADDRESS, INBOX, JUNK, TENANT_DOMAIN, Account, Secrets
 
 SETTINGS_FILE = "relaycanary.yaml"
 _APP = "app"
+_BY_GRAPH = "noreply"
+"""The mailbox that is read over Graph; the others over IMAP."""
+_CHECKS = (("relay", "outside"), ("submission", "inbox"), ("direct", "inbox"), ("graph", "noreply"))
 _HEAD = "# Written by the lab at each start: the simulated tenant contoso.example. Changes are lost.\n"
 
 
@@ -53,21 +56,10 @@ def write_settings(directory: Path, ports: Mapping[str, int], certificates: Cert
         "web": {"listen": f"{HOST}:9825"},
         "credentials": _credentials(directory, ports, certificates),
         "paths": _paths(ports, certificates, by_address=by_address),
-        "mailboxes": {
-            account.mailbox: {
-                "kind": "imap",
-                "host": HOST,
-                "port": ports[account.mailbox],
-                "ca_file": str(certificates.ca_file),
-                "credential": _APP if account.hosted else account.mailbox,
-                "address": account.address,
-                "folders": [INBOX, JUNK],
-            }
-            for account in ACCOUNTS
-        },
+        "mailboxes": {account.mailbox: _mailbox(account, ports, certificates) for account in ACCOUNTS},
         "checks": {
             path: {"path": path, "mailbox": mailbox, "every": "10s", "late_after": "5s", "lost_after": "30s"}
-            for path, mailbox in (("relay", "outside"), ("submission", "inbox"), ("direct", "inbox"))
+            for path, mailbox in _CHECKS
         },
     }
     file = directory / SETTINGS_FILE
@@ -98,6 +90,15 @@ def _credentials(directory: Path, ports: Mapping[str, int], certificates: Certif
     return {_APP: app, **passwords}
 
 
+def _mailbox(account: Account, ports: Mapping[str, int], certificates: Certificates) -> dict[str, Any]:
+    known = {"credential": _APP if account.hosted else account.mailbox, "address": account.address}
+    if account.mailbox == _BY_GRAPH:
+        # Sent Items too: client submission leaves its copies there
+        return {"kind": "graph", **known, "folders": ["inbox", "junkemail", "sentitems"]}
+    server = {"host": HOST, "port": ports[account.mailbox], "ca_file": str(certificates.ca_file)}
+    return {"kind": "imap", **server, **known, "folders": [INBOX, JUNK]}
+
+
 def _paths(ports: Mapping[str, int], certificates: Certificates, *, by_address: bool) -> dict[str, Any]:
     proof = (
         {"source_address": CONNECTOR_ADDRESS}
@@ -114,6 +115,9 @@ def _paths(ports: Mapping[str, int], certificates: Certificates, *, by_address: 
             "port": ports["submission"],
             "credential": _APP,
             "sender": f"noreply@{TENANT_DOMAIN}",
+            "bounces": _BY_GRAPH,
+            "sent_items": _BY_GRAPH,
         },
         "direct": {"kind": "direct_send", **common, "port": ports["direct"], "sender": canary},
+        "graph": {"kind": "graph_send", "credential": _APP, "sender": canary},
     }

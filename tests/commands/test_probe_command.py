@@ -49,6 +49,19 @@ def test_a_canary_that_arrives_passes(
     assert count_mails(lab, "inbox") + count_mails(lab, "outside") == 0
 
 
+def test_a_canary_that_goes_and_is_read_by_graph_passes(
+    settings: Write, count_mails: Callable[..., int], capsys: pytest.CaptureFixture[str], lab: Lab
+) -> None:
+    assert probe("graph", settings()) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["token", "request"]
+    assert "  waiting for inbox, junkemail, sentitems" in lines
+    assert lines[-1].startswith("PASS graph delivered in ")
+    assert said.err == ""
+    assert count_mails(lab, "noreply") == 0
+
+
 def test_json_has_every_key_of_the_contract(settings: Write, capsys: pytest.CaptureFixture[str]) -> None:
     assert probe("relay", settings(), json=True) == 0
     said = capsys.readouterr()
@@ -243,7 +256,7 @@ def test_an_unknown_check_is_wrong_usage_with_a_hint(settings: Write, capsys: py
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        "relaycanary: 'relais' is not one of the checks direct, relay, submission; did you mean 'relay'?\n"
+        "relaycanary: 'relais' is not one of the checks direct, graph, relay, submission; did you mean 'relay'?\n"
     )
 
 

@@ -194,9 +194,13 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+_TOKEN = b"eyJhbGciOiJSUzI1NiIs"  # how each of the lab's access tokens begins: {"alg":"RS256","...
+
+
 def secrets_of(lab: Path) -> Mapping[str, bytes]:
     """Read what nobody may see: passwords, tokens, the signing key, the lab's control token, private keys."""
     found = {path.name: path.read_bytes().strip() for path in lab.glob("*-*") if path.suffix == ""}
+    found["access tokens"] = _TOKEN
     found["k1"] = (lab / "k1").read_bytes().strip()
     for name in ("ca.key", "relay-client.pem", "app.pem", "entra.key"):
         _, _, rest = (lab / name).read_bytes().partition(b"PRIVATE KEY-----\n")

@@ -28,7 +28,7 @@ def misspelled(settings: dict[str, Any]) -> None:
 
 
 def delivers(metrics: Metrics, more_than: Metrics) -> bool:
-    checks = ("relay", "submission", "direct")
+    checks = ("relay", "submission", "direct", "graph")
     return all(
         metrics.concluded(check, outcome="delivered") > more_than.concluded(check, outcome="delivered")
         for check in checks
@@ -178,14 +178,14 @@ def test_an_unknown_check_exits_64_and_names_those_there_are(folder: Folder, wri
     unknown = folder.relaycanary("probe", "rely")
     assert (unknown.returncode, unknown.stdout) == (64, "")
     (line,) = unknown.stderr.splitlines()
-    assert "is not one of the checks direct, relay, submission; did you mean 'relay'?" in line
+    assert "is not one of the checks direct, graph, relay, submission; did you mean 'relay'?" in line
 
 
 def test_the_search_for_secrets_finds_one_in_every_form(folder: Folder, lab: Lab) -> None:
     secrets = secrets_of(lab.directory)
     assert secrets.keys() == {
         *(f"password-{mailbox}" for mailbox in ("inbox", "noreply", "outside")),
-        *("client-secret", "k1", "ca.key", "relay-client.pem", "app.pem", "entra.key", "control.json"),
+        *("access tokens", "client-secret", "k1", "ca.key", "relay-client.pem", "app.pem", "entra.key", "control.json"),
     }
     for number, form in enumerate(forms_of(secrets["client-secret"])):
         folder.outputs["planted"] = f"before{form.decode()}after {number}"

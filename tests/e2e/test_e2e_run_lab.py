@@ -12,7 +12,7 @@ from e2e.product import WEB_PORT, Folder, Metrics, taken, until
 
 from checks.lab import DEFAULT_PORTS, Control
 
-CHECKS = ("relay", "submission", "direct")
+CHECKS = ("relay", "submission", "direct", "graph")
 PORTS = (WEB_PORT, *DEFAULT_PORTS.values())
 
 pytestmark = pytest.mark.usefixtures("default_ports")
@@ -38,11 +38,11 @@ def goes_on(metrics: Metrics, *, after: Metrics) -> bool:
     )
 
 
-def test_three_paths_pass_and_the_next_run_goes_on_with_the_same_books(folder: Folder) -> None:
+def test_four_paths_pass_and_the_next_run_goes_on_with_the_same_books(folder: Folder) -> None:
     agent = folder.start("run", "--lab")
     first = agent.until(all_pass)
     assert books_are_right(first)
-    assert re.fullmatch(r"relaycanary \S+ runs 3 checks at site lab: http://127\.0\.0\.1:9825\n", agent.out.read_text())
+    assert re.fullmatch(r"relaycanary \S+ runs 4 checks at site lab: http://127\.0\.0\.1:9825\n", agent.out.read_text())
     _commands_find_the_running_lab(folder)
     _a_fault_turns_one_check_and_healing_turns_it_back(folder)
     assert folder.places_of_secrets() == []
@@ -94,7 +94,7 @@ def _a_fault_turns_one_check_and_healing_turns_it_back(folder: Folder) -> None:
         )
         >= 1
     )
-    assert failing.verdict("submission") == failing.verdict("direct") == "pass"
+    assert {failing.verdict(check) for check in ("submission", "direct", "graph")} == {"pass"}
     status = folder.relaycanary("status")
     assert status.returncode == 2
     assert "550 5.7.64" in status.stdout
@@ -109,7 +109,7 @@ def _a_fault_turns_one_check_and_healing_turns_it_back(folder: Folder) -> None:
 
     assert folder.relaycanary("lab", "heal").returncode == 0
     healed = agent.until(all_pass)
-    for check in ("submission", "direct"):
+    for check in ("submission", "direct", "graph"):
         assert healed.concluded(check, verdict="fail") == 0
 
 

@@ -171,9 +171,12 @@ def test_the_settings_name_what_exists(lab):
     settings = yaml.safe_load(lab.info.settings.read_text())
     assert settings["agent"]["site"] == "lab"
     assert settings["agent"]["ledger"] == f"sqlite:///{lab.directory.resolve()}/ledger.db"
-    ports = {name: part["port"] for kind in ("paths", "mailboxes") for name, part in settings[kind].items()}
-    assert ports.items() <= lab.info.ports.items()
-    assert dict(lab.info.ports) == lab.status()["ports"]
+    named = [*settings["paths"].items(), *settings["mailboxes"].items()]
+    ports = {name: part["port"] for name, part in named if "port" in part}
+    app = settings["credentials"]["app"]
+    ports |= {name: int(app[key].rpartition(":")[2]) for name, key in (("entra", "authority"), ("graph", "graph_url"))}
+    assert {**lab.info.ports, **ports} == lab.status()["ports"] == dict(lab.info.ports)
+    assert lab.info.ports.keys() - ports.keys() == {"noreply"}  # it is read over Graph
     assert settings["checks"]["relay"] == {
         "path": "relay",
         "mailbox": "outside",

@@ -62,11 +62,12 @@ def test_mime_travels_as_it_was_handed_over(graph, reader, subject):
 
 @pytest.mark.parametrize("copies", [True, False])
 def test_json_becomes_a_message_with_a_copy_where_it_is_wanted(graph, reader, subject, copies):
-    headers = [{"name": "x-canary", "value": "one"}]
+    headers = [{"name": "x-canary", "value": "one"}, {"name": "X-Long", "value": "word" * 40}]
     body = {"message": message(subject, internetMessageHeaders=headers), "saveToSentItems": copies}
     assert graph.post(SEND, json=body).status_code == 202
     (arrived,) = reader("noreply").wait(subject)
     assert b"x-canary: one" in arrived
+    assert b"X-Long: " + b"word" * 40 + b"\r\n" in arrived
     assert b"From: canary@contoso.example" in arrived
     if copies:
         assert len(until(lambda: sent_items(graph, subject))) == 1

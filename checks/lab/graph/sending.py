@@ -33,6 +33,8 @@ _RECIPIENT_FIELDS = ("toRecipients", "ccRecipients", "bccRecipients")
 _KNOWN = {"subject", "body", "importance", "from", "sender", "internetMessageHeaders", "replyTo", *_RECIPIENT_FIELDS}
 _ADDRESS = re.compile(r"[^\s<>@,;:\"]+@[^\s<>@,;:\"]+")
 _MOST_OWN_HEADERS = 5
+_AS_WRITTEN = SMTP.clone(max_line_length=998)
+"""Python would turn a long word into encoded words (RFC 2047) to keep lines short; Exchange leaves it alone."""
 _FIELD_NAME = re.compile(r"[Xx]-[A-Za-z0-9-]{1,100}")
 _BCC = re.compile(rb"^bcc:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE | re.MULTILINE)
 
@@ -120,7 +122,7 @@ def _from_json(body: dict[str, Any], sender: str) -> tuple[bytes, tuple[str, ...
     html = str(text.get("contentType", "text")).lower() == "html"
     made.set_content(str(text.get("content") or ""), subtype="html" if html else "plain")
     recipients = _checked([_address(one) for field in _RECIPIENT_FIELDS for one in message.get(field, ())])
-    return made.as_bytes(policy=SMTP), recipients, copy
+    return made.as_bytes(policy=_AS_WRITTEN), recipients, copy
 
 
 def _own_headers(headers: Any) -> list[tuple[str, str]]:
