@@ -130,12 +130,6 @@ MUTANTS = (
         "return bool(candidate.signature)",
     ),
     Mutant(
-        "an answer that quotes the subject counts",
-        "checks/core/recognise.py",
-        "    if answers(headers):\n        return []\n",
-        "",
-    ),
-    Mutant(
         "a notice of delay is taken for a bounce",
         _VERDICT,
         "        if bounce.final:\n",
