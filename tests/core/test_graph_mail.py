@@ -135,6 +135,6 @@ def test_a_canary_that_is_sent_as_json_is_recognised_and_leaves_no_copy():
     assert [one["name"] for one in own] == ["X-Relaycanary", "X-Auto-Response-Suppress"]
     arrived = header_block([*own, {"name": "Subject", "value": mail["subject"]}])
     claims = recognise.claims(parse_headers(arrived))
-    proven = recognise.prove(claims, lambda _: [check.recipient], {"k1": b"x" * 32})
+    proven = recognise.prove(claims, lambda _: recognise.Sent([check.recipient]), {"k1": b"x" * 32})
     assert isinstance(proven, recognise.Genuine)
     assert proven.id == canary.id

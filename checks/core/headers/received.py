@@ -23,7 +23,7 @@ _MAX_LINE = 4096
 _MAX_CHAIN = 32_768
 _MAX_VALUE = 255
 _DATE_TAIL = 120
-_MAX_TOKENS = 500
+_MAX_TOKENS = 250
 _MAX_PIECES = 20
 
 _CLAUSES = frozenset({"from", "by", "via", "with", "id", "for"})
