@@ -9,7 +9,7 @@ LOCKS := deploy/requirements
 INSTALL := deploy/requirements/install
 
 help:  ## What can be made
-	@grep -E '^[a-z][a-z-]*:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 12
+	@grep -E '^[a-z][a-z0-9-]*:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 12
 
 run: $(VENV)/.run  ## Run the agent with the lab, or with CONFIG=relaycanary.yaml on a real tenant
 ifdef CONFIG

@@ -13,13 +13,16 @@ from alerting.stack import EVERY, Stack
 class Drill:
     """What is broken and which alerts must come, by receiver; `also` may fire, and is told of afterwards.
 
-    `faults` are those of the lab, by its path or mailbox; `words` must stand in the text of the first alert.
+    `held_back` fires too, and Alertmanager must hold it back from the moment at which it knows better; whatever came
+    before that has been sent. `faults` are those of the lab, by its path or mailbox; `words` must stand in the text of
+    the first alert.
     """
 
     name: str
     faults: Mapping[str, str] = field(default_factory=dict)
     alerts: Mapping[str, str]
     also: frozenset[str] = frozenset()
+    held_back: frozenset[str] = frozenset()
     words: tuple[str, ...] = ()
     kill: bool = False
 
@@ -62,6 +65,7 @@ def wait_for(stack: Stack, drill: Drill, broken_at: float) -> set[str]:
         assert page is not None
         assert page.receiver == receiver, page
     _look_on(stack, fired)
+    stack.until(f"{drill.name}: held back", lambda: drill.held_back <= stack.held_back(), watch=fired)
     first = stack.receiver.got(next(iter(drill.alerts)), "firing", broken_at)
     assert first is not None
     assert not [word for word in drill.words if word not in str(first.annotations)], first.annotations
@@ -77,13 +81,14 @@ def wait_for_the_end(stack: Stack, drill: Drill, broken_at: float, fired: set[st
     came = {alert: _first(stack, alert, "firing", broken_at) - broken_at for alert in drill.alerts}
     resolved = max(_first(stack, alert, "resolved", healed_at) - healed_at for alert in drill.alerts)
     stack.until_quiet(watch=fired)
-    allowed = drill.alerts.keys() | drill.also
+    allowed = drill.alerts.keys() | drill.also | drill.held_back
     assert fired <= allowed, fired - allowed
     pages = [page for page in stack.receiver.pages if page.at >= broken_at and page.alert not in stack.expected]
     sent = {page.alert for page in pages if page.receiver != "deadman"}
     paged = {page.alert for page in pages if page.receiver == "pager"}
     assert sent <= allowed, sent - allowed
-    assert paged == {alert for alert, receiver in drill.alerts.items() if receiver == "pager"}
+    wanted = {alert for alert, receiver in drill.alerts.items() if receiver == "pager"}
+    assert paged - drill.held_back == wanted, paged
     return Seen(drill=drill.name, came=came, fired=frozenset(fired), resolved=resolved)
 
 

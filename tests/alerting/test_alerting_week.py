@@ -58,7 +58,7 @@ def test_every_planted_incident_pages_and_nothing_else_does_in_a_week(promtool: 
         yaml.safe_dump(
             {
                 "rule_files": [str(DASHBOARDS / "prometheus" / f"{name}.yaml") for name in ("checks", "latency")],
-                "evaluation_interval": "1m",
+                "evaluation_interval": "2m",
                 "group_eval_order": ["relaycanary-checks", "relaycanary-latency"],
                 "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": expectations()}],
             }
