@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +41,19 @@ class SecretSource:
         return secret
 
     def readable_by_others(self) -> bool:
-        """Tell whether the group or everybody may read the file that the secret is kept in."""
+        """Tell whether more people than need be may read the file that the secret is kept in.
+
+        The group may where the file is not ours: systemd's credentials and Kubernetes' secrets belong to root, and the
+        group's right (or the access list that shows as one) is what we read them by.
+        """
         if self.reference.file is None:
             return False
         try:
-            return bool(self.reference.file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+            status = self.reference.file.stat()
         except OSError:
             return False
+        ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()  # Windows has no such thing
+        return bool(status.st_mode & (stat.S_IROTH | (stat.S_IRGRP if ours else 0)))
 
     def _from_environment(self) -> str:
         name = self.reference.env or ""

@@ -77,5 +77,13 @@ def test_a_file_that_others_may_read_is_noticed(mode, others, workspace):
     assert SecretSource(SecretReference(file=file)).readable_by_others() is others
 
 
+@pytest.mark.parametrize(("mode", "others"), [(0o440, False), (0o640, False), (0o444, True)])
+def test_the_group_may_read_a_file_of_somebody_else(mode, others, workspace, monkeypatch):
+    """So are credentials of systemd and secrets of Kubernetes kept: they are root's."""
+    file = workspace.secret("password", "hunter2", mode)
+    monkeypatch.setattr("os.geteuid", lambda: file.stat().st_uid + 1)
+    assert SecretSource(SecretReference(file=file)).readable_by_others() is others
+
+
 def test_a_variable_is_not_a_file_that_others_may_read():
     assert not SecretSource(SecretReference(env="HOME")).readable_by_others()
