@@ -19,7 +19,25 @@ from structlog.typing import EventDict, WrappedLogger
 from agent import log
 from agent.config.problems import Problem
 from agent.log import plain
-from checks.core.model import Outcome, Verdict
+from agent.words import OUTCOMES, age, count, span
+from checks.core.model import Verdict
+
+__all__ = [
+    "EXIT_CODES",
+    "NOTHING_KNOWN",
+    "OUTCOMES",
+    "STYLES",
+    "WRONG_USAGE",
+    "age",
+    "complain",
+    "console",
+    "count",
+    "say",
+    "show_only_errors",
+    "show_table",
+    "span",
+    "table",
+]
 
 EXIT_CODES: Mapping[Verdict, int] = MappingProxyType(
     {Verdict.PASS: 0, Verdict.WARN: 1, Verdict.FAIL: 2, Verdict.UNKNOWN: 3}
@@ -34,29 +52,7 @@ STYLES: Mapping[Verdict, str] = MappingProxyType(
     {Verdict.PASS: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red", Verdict.UNKNOWN: "magenta"}
 )
 
-OUTCOMES: Mapping[Outcome, str] = MappingProxyType(
-    {
-        Outcome.DELIVERED: "delivered",
-        Outcome.LATE: "delivered late",
-        Outcome.JUNK: "delivered as junk",
-        Outcome.DEGRADED: "delivered, but not as expected",
-        Outcome.BOUNCED: "bounced",
-        Outcome.LOST: "lost",
-        Outcome.UNREACHABLE: "unreachable",
-        Outcome.TLS_FAILED: "TLS failed",
-        Outcome.AUTH_FAILED: "authentication failed",
-        Outcome.DEFERRED: "deferred",
-        Outcome.REJECTED: "rejected",
-        Outcome.ACCEPTED: "accepted, and should have been refused",
-        Outcome.INDETERMINATE: "in doubt",
-        Outcome.UNOBSERVED: "unobserved",
-        Outcome.LOCAL_FAULT: "could not be tried",
-    }
-)
-"""What happened, in the words that people read."""
-
 _PIPE_WIDTH = 10_000
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -116,32 +112,3 @@ def show_only_errors() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-
-
-def span(seconds: float) -> str:
-    """Write a measured time as people read it: ``3 ms``, ``1.24 s``, ``2 min 5 s``."""
-    if seconds < 1:
-        return f"{seconds * 1000:.1f} ms" if abs(seconds) < 0.01 else f"{seconds * 1000:.0f} ms"  # noqa: PLR2004 - 10 ms
-    return f"{seconds:.2f} s" if seconds < _MINUTE else age(seconds)
-
-
-def age(seconds: float) -> str:
-    """Write how long ago something was, in its two largest units: ``12 s``, ``5 min 3 s``, ``3 h 12 min``."""
-    whole = max(0, int(seconds))
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return _two(whole, _MINUTE, "min", 1, "s")
-    if whole < _DAY:
-        return _two(whole, _HOUR, "h", _MINUTE, "min")
-    return _two(whole, _DAY, "d", _HOUR, "h")
-
-
-def _two(seconds: int, large: int, large_unit: str, small: int, small_unit: str) -> str:
-    rest = seconds % large // small
-    return f"{seconds // large} {large_unit}" + (f" {rest} {small_unit}" if rest else "")
-
-
-def count(number: int, word: str, plural: str | None = None) -> str:
-    """Write ``1 check``, ``2 checks``, ``no checks``."""
-    return f"{number or 'no'} {word if number == 1 else plural or word + 's'}"

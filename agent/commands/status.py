@@ -18,33 +18,15 @@ from agent.commands import output
 from agent.commands.output import age, count, show_table, span, table
 from agent.config.load import find, load
 from agent.config.problems import SettingsError
-from agent.ledger import CheckStanding, InFlight, LedgerError
+from agent.ledger import LedgerError
 from agent.ledger.inspect import Picture, Run, picture
 from agent.log import plain
-from checks.core import verdict
-from checks.core.model import Check, Outcome, Verdict
-from checks.knowledge import Diagnosis, diagnose_outcome
+from agent.standing import CheckNow, stand_check, what
+from checks.core.model import Check, Verdict
+from checks.knowledge import Diagnosis
 
 _NARROWEST = 40
 _FROM_BEST_TO_WORST = (Verdict.PASS, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckNow:
-    """How one check stands. `reason` says why the verdict is not that of `standing`; empty where it is.
-
-    `diagnosis` is what it means that the newest canary did not pass; None where it did.
-
-    `since_at` is None where the ledger does not tell since when.
-    """
-
-    check: Check
-    verdict: Verdict
-    reason: str
-    since_at: float | None
-    standing: CheckStanding | None
-    in_flight: InFlight
-    diagnosis: Diagnosis | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +92,7 @@ def stand(checks: Sequence[Check], known: Picture, now: datetime) -> Status:
     return Status(
         now_at=now_at,
         offset=offset,
-        checks=[_stand(check, known, now_at) for check in checks],
+        checks=[stand_check(check, snapshot, known.attempts.get(check.name), now_at) for check in checks],
         looked_at={name: snapshot.looked_at.get(name) for name in sorted(watched | set(snapshot.looked_at))},
         run=known.run,
         unlisted=len((set(snapshot.standings) | set(snapshot.in_flight)) - listed),
@@ -130,35 +112,6 @@ def as_json(now: Status) -> dict[str, Any]:
             "unlisted_checks": now.unlisted,
         },
     }
-
-
-def _stand(check: Check, known: Picture, now_at: float) -> CheckNow:
-    snapshot = known.snapshot
-    standing = snapshot.standings.get(check.name)
-    in_flight = snapshot.in_flight.get(check.name, InFlight())
-    found, reason = verdict.current(snapshot.standing_of(check), now_at)
-    since_at = None
-    if standing is not None and not reason:
-        since_at = standing.since_at
-    elif found is Verdict.WARN and in_flight.oldest_at is not None:  # overdue: the oldest became so first
-        since_at = in_flight.oldest_at + check.limits.late_after
-    return CheckNow(
-        check=check,
-        verdict=found,
-        reason=reason,
-        since_at=since_at,
-        standing=standing,
-        in_flight=in_flight,
-        diagnosis=_diagnose(check, known),
-    )
-
-
-def _diagnose(check: Check, known: Picture) -> Diagnosis | None:
-    standing = known.snapshot.standings.get(check.name)
-    if standing is None or standing.verdict == Verdict.PASS.value:
-        return None
-    attempt = known.attempts.get(check.name)
-    return diagnose_outcome(Outcome(standing.outcome), standing.reasons, method=check.method, attempt=attempt)
 
 
 def _check_as_json(one: CheckNow, offset: float) -> dict[str, Any]:
@@ -222,22 +175,12 @@ def _checks(now: Status) -> Table:
             one.check.name,
             Text(one.verdict.value, style=output.STYLES[one.verdict]),
             _ago(one.since_at, now),
-            _what(one),
+            Text(plain(what(one))),
             span(standing.end_to_end) if standing and standing.end_to_end is not None else "-",
             f"{in_flight.count}{overdue}",
             _ago(standing.passed_at, now) if standing else "never",
         )
     return checks
-
-
-def _what(one: CheckNow) -> Text:
-    """Say why the check stands as it does, and what became of its newest canary."""
-    parts = [one.reason] if one.reason else []
-    if one.standing is not None:
-        newest = output.OUTCOMES[Outcome(one.standing.outcome)]
-        parts.append(f"last: {newest}" if one.reason else newest)
-        parts += [reason for reason in one.standing.reasons if not one.reason]
-    return Text(plain("; ".join(parts)))
 
 
 def _ago(at: float | None, now: Status) -> str:

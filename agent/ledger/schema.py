@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    literal_column,
 )
 
 metadata = MetaData(
@@ -99,6 +100,8 @@ Index(
 Index("ix_canaries_name_seq", canaries.c.name, canaries.c.seq)
 Index("ix_canaries_concluded_at", canaries.c.concluded_at)
 Index("ix_canaries_started_wall", canaries.c.started_wall)
+_failed = canaries.c.verdict == literal_column("'fail'")
+Index("ix_canaries_failed", canaries.c.started_wall, sqlite_where=_failed, postgresql_where=_failed)
 
 evidence = Table(
     "evidence",

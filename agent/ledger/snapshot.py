@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, and_, case, func, select
 
@@ -119,7 +119,8 @@ class Snapshot:
 def take(connection: Connection) -> Snapshot:
     """Read the picture; its cost grows with the number of checks, not with history."""
     bounds = connection.execute(select(meta.c.value).where(meta.c.name == "buckets")).scalar()
-    return Snapshot(
+    return replace(
+        take_standings(connection),
         totals=[
             Total(owner=row.owner, metric=row.metric, labels=json.loads(row.labels), value=row.value)
             for row in connection.execute(select(totals).order_by(totals.c.owner, totals.c.metric, totals.c.labels))
@@ -129,6 +130,12 @@ def take(connection: Connection) -> Snapshot:
             for row in connection.execute(select(histograms))
         ],
         bounds=json.loads(bounds) if bounds else (),
+    )
+
+
+def take_standings(connection: Connection) -> Snapshot:
+    """Read the picture without its counters and histograms: how every check stands needs none of them."""
+    return Snapshot(
         standings=_standings(connection),
         in_flight=_in_flight(connection),
         looked_at=_looked_at(connection),

@@ -21,6 +21,7 @@ from agent.ledger.errors import LedgerError
 from agent.ledger.facts import Due
 from agent.ledger.history import History
 from agent.ledger.looks import LookRecord
+from agent.ledger.pages import Questions
 from agent.ledger.prune import Retention
 from agent.ledger.schema import canaries as canaries_table
 from agent.ledger.schema import folders, runs
@@ -203,6 +204,14 @@ class Ledger:
             LedgerError: the database says no.
         """
         return await self.read(lambda connection: query(History(connection)))
+
+    async def ask(self, query: Callable[[Questions], T]) -> T:
+        """Ask what a page shows, in a thread, all from one transaction.
+
+        Raises:
+            LedgerError: the database says no.
+        """
+        return await self.read(lambda connection: query(Questions(connection)))
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run *query* in a reading transaction, in a thread.

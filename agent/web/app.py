@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from agent.config.model import WebLogin
@@ -22,6 +21,7 @@ from agent.metrics import Exposition
 from agent.report.archive import Archive
 from agent.status import AgentView
 from agent.web.guard import Hardened, HostCheck, Login, LoginCheck, bears
+from agent.web.pages import Pages
 from agent.web.reports import Reports
 from checks.errors import LocalFault
 
@@ -29,25 +29,6 @@ _log = structlog.get_logger("web")
 _HEALTHY = "/-/healthy"
 _RELOAD = "/-/reload"
 _PATIENCE = 5.0  # seconds until a ledger that says nothing counts as one that does not answer
-_LANDING = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>relaycanary</title>
-</head>
-<body>
-<h1>relaycanary</h1>
-<p>Version {version}, site {site}, {checks} checks.</p>
-<ul>
-<li><a href="/metrics">Metrics</a> for Prometheus</li>
-<li><a href="/reports/">Reports</a> that were made</li>
-<li><a href="/-/healthy">Healthy</a>: the process runs</li>
-<li><a href="/-/ready">Ready</a>: the settings are in force and the ledger answers</li>
-</ul>
-</body>
-</html>
-"""
 
 
 def create_app(
@@ -84,11 +65,11 @@ def create_app(
         middleware.append(Middleware(LoginCheck, login=login, exempt={_HEALTHY, _RELOAD}))
     app = Starlette(
         routes=[
-            Route("/", answers.landing),
             Route("/metrics", answers.metrics),
             Route(_HEALTHY, answers.healthy),
             Route("/-/ready", answers.ready),
             Route(_RELOAD, answers.reloaded, methods=["POST"]),
+            *Pages(view, ledger).routes(),
             *Reports(archive).routes(),
         ],
         middleware=middleware,
@@ -106,12 +87,6 @@ class _Answers:
     reload: Callable[[], Awaitable[str | None]]
     token: Callable[[], str] | None
     exposition: Exposition
-
-    async def landing(self, _request: Request) -> Response:
-        view = self.view()
-        return HTMLResponse(
-            _LANDING.format(version=html.escape(view.version), site=html.escape(view.site), checks=len(view.checks))
-        )
 
     async def metrics(self, request: Request) -> Response:
         if not self.view().applied:  # an empty answer would read as "no checks"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import sqlite3
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -198,45 +197,6 @@ async def test_what_is_not_there_is_not_found_and_leads_nowhere_else(serving):
 
     assert {answer.status for answer in answers} == {404}
     assert not any("location" in answer.headers for answer in answers)
-
-
-class Page(HTMLParser):
-    """Collects the links of a page and checks that every element that is opened is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.links += [value for name, value in attrs if name == "href" and value]
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-async def test_the_landing_page_links_to_what_can_be_read(serving):
-    async with serving() as client:
-        answer = await client.get("/")
-        page = Page()
-        page.feed(answer.text)
-        linked = [(await client.get(link)).status for link in page.links]
-
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.text.startswith("<!DOCTYPE html>")
-    assert page.open == []
-    assert page.links == ["/metrics", "/reports/", "/-/healthy", "/-/ready"]
-    assert linked == [200, 200, 200, 200]
-
-
-async def test_the_landing_page_shows_the_version_as_text(serving):
-    async with serving() as client:
-        answer = await client.get("/")
-
-    assert "1.2.3&lt;script&gt;" in answer.text
-    assert "<script>" not in answer.text
 
 
 async def test_a_defect_is_answered_without_its_details(serving, agent):

@@ -1,0 +1,175 @@
+"""What pages ask of the ledger: every question is answered through an index, whatever the length of the history.
+
+Moments that are returned are Unix time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, literal_column, select
+
+from agent.ledger import records
+from agent.ledger.schema import canaries, runs, specs, standings
+from agent.ledger.snapshot import Snapshot, take_standings
+from checks.core.model import Verdict
+
+# A partial index is used only where the query repeats its condition word for word: a bound value does not.
+_FAILED = canaries.c.verdict == literal_column("'fail'")
+_LOWEST = -(2**62)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One canary as a chart shows it: how it ended, and after how many seconds it was seen; None while unknown."""
+
+    started: float
+    verdict: str | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The next decided canary of the same check after a failure."""
+
+    seq: int
+    canary: str
+    started: float
+    concluded: float
+    verdict: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One failing canary, and what came `after` it; None while nothing has."""
+
+    check: str
+    path: str
+    seq: int
+    canary: str
+    started: float
+    concluded: float
+    outcome: str
+    reasons: Sequence[str]
+    after: Turn | None
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Questions of pages, all answered from one transaction."""
+
+    connection: Connection
+
+    def standings(self) -> Snapshot:
+        """Take the picture of how every check stands."""
+        return take_standings(self.connection)
+
+    def newest_points(self, each: int) -> Mapping[str, Sequence[Point]]:
+        """Read the newest *each* canaries of every check that has concluded one, oldest first."""
+        inner = canaries.alias()
+        oldest = (
+            select(inner.c.seq)
+            .where(inner.c.name == standings.c.name)
+            .order_by(inner.c.seq.desc())
+            .limit(1)
+            .offset(each - 1)
+            .scalar_subquery()
+        )
+        rows = self.connection.execute(
+            select(canaries.c.name, canaries.c.started_wall, canaries.c.verdict, canaries.c.end_to_end)
+            .select_from(standings.join(canaries, canaries.c.name == standings.c.name))
+            .where(canaries.c.seq >= func.coalesce(oldest, _LOWEST))
+            .order_by(canaries.c.seq)
+        )
+        found: dict[str, list[Point]] = {}
+        for name, started, verdict, seconds in rows:
+            found.setdefault(name, []).append(Point(started, verdict, seconds))
+        return found
+
+    def newest_failures(self, since: float, limit: int) -> Sequence[Failure]:
+        """Read the failing canaries that were started after *since* (Unix time), the newest *limit*, oldest first."""
+        inner, after = canaries.alias(), canaries.alias()
+        following = (
+            select(inner.c.seq)
+            .where(
+                inner.c.name == canaries.c.name, inner.c.seq > canaries.c.seq, inner.c.verdict != Verdict.UNKNOWN.value
+            )
+            .order_by(inner.c.seq)
+            .limit(1)
+            .scalar_subquery()
+        )
+        columns = (after.c.id, after.c.started_wall, after.c.started_at, after.c.concluded_at, after.c.verdict)
+        rows = self.connection.execute(
+            select(
+                canaries.c.name,
+                canaries.c.seq,
+                canaries.c.id,
+                canaries.c.started_wall,
+                (canaries.c.concluded_at - canaries.c.started_at).label("took"),
+                canaries.c.outcome,
+                canaries.c.reasons,
+                specs.c.check,
+                after.c.seq.label("after_seq"),
+                after.c.outcome.label("after_outcome"),
+                *(column.label(f"after_{column.name}") for column in columns),
+            )
+            .join(specs, specs.c.id == canaries.c.spec)
+            .outerjoin(after, after.c.seq == following)
+            .where(_FAILED, canaries.c.started_wall >= since)
+            .order_by(canaries.c.started_wall.desc())
+            .limit(limit)
+        ).all()
+        found = []
+        for row in reversed(rows):
+            turn = None
+            if row.after_seq is not None:
+                turn = Turn(
+                    seq=row.after_seq,
+                    canary=row.after_id,
+                    started=row.after_started_wall,
+                    concluded=row.after_started_wall + row.after_concluded_at - row.after_started_at,
+                    verdict=row.after_verdict,
+                    outcome=row.after_outcome,
+                )
+            found.append(
+                Failure(
+                    check=row.name,
+                    path=records.load_check(row.check).path,
+                    seq=row.seq,
+                    canary=row.id,
+                    started=row.started_wall,
+                    concluded=row.started_wall + row.took,
+                    outcome=row.outcome,
+                    reasons=json.loads(row.reasons),
+                    after=turn,
+                )
+            )
+        return found
+
+    def failing_since(self) -> Mapping[str, float]:
+        """Tell, for each check whose newest decided canaries failed, when the first of them was started."""
+        inner = canaries.alias()
+        first = (
+            select(inner.c.seq)
+            .where(
+                inner.c.name == standings.c.name,
+                inner.c.seq > standings.c.fail_after,
+                inner.c.verdict == Verdict.FAIL.value,
+            )
+            .order_by(inner.c.seq)
+            .limit(1)
+            .scalar_subquery()
+        )
+        rows = self.connection.execute(
+            select(standings.c.name, canaries.c.started_wall)
+            .select_from(standings.join(canaries, canaries.c.seq == first))
+            .where(standings.c.fail_streak > 0)
+        )
+        return {row.name: row.started_wall for row in rows}
+
+    def has_simulated(self) -> bool:
+        """Tell whether the ledger has a made-up past."""
+        return self.connection.execute(select(runs.c.id).where(runs.c.simulated).limit(1)).first() is not None

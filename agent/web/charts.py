@@ -1,0 +1,64 @@
+"""Small charts as SVG, drawn on the server: they need no script, and take their colours from the style sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from markupsafe import Markup
+
+from agent.ledger.pages import Point
+from agent.words import count, span
+
+BARS = 30
+_WIDTH, _HEIGHT, _STEP = 150, 30, 5
+_LOWEST_BAR = 3
+
+
+def sparkline(points: Sequence[Point]) -> Markup:
+    """Draw the newest canaries as bars: height is the latency (logarithmic), colour the verdict.
+
+    What was not seen is a bar of full height in the colour of its verdict; what is still on its way, a dot.
+    """
+    shown = points[-BARS:]
+    seen = [one.seconds for one in shown if one.seconds is not None]
+    bars = []
+    left = _WIDTH - _STEP * len(shown)
+    for place, one in enumerate(shown):
+        height = _HEIGHT if one.verdict else _LOWEST_BAR
+        if one.seconds is not None:
+            height = max(_LOWEST_BAR, round(_share(one.seconds, seen) * (_HEIGHT - 4)))
+        bars.append(
+            Markup('<rect class="{}" x="{}" y="{}" width="4" height="{}" rx="1"/>').format(
+                one.verdict or "waiting", left + place * _STEP, _HEIGHT - height, height
+            )
+        )
+    return Markup(
+        '<svg class="spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>'
+    ).format(_WIDTH, _HEIGHT, _WIDTH, _HEIGHT, _told(shown, seen), Markup("").join(bars))
+
+
+def _share(seconds: float, seen: Sequence[float]) -> float:
+    """Place a latency between a third of the typical one and the highest, on a logarithmic scale."""
+    low, high = _log(median(seen) / 3), _log(max(seen) * 1.2)
+    return min(1.0, max(0.0, (_log(seconds) - low) / max(0.5, high - low)))
+
+
+def _log(seconds: float) -> float:
+    return math.log10(max(0.001, seconds))
+
+
+def _told(shown: Sequence[Point], seen: Sequence[float]) -> str:
+    """Say in words what the chart shows."""
+    if not shown:
+        return "no canary yet"
+    words = f"last {count(len(shown), 'canary', 'canaries')}"
+    if seen:
+        words += f": median latency {span(median(seen))}, highest {span(max(seen))}"
+    troubles = [
+        f"{number} {word}"
+        for word in ("warn", "fail", "unknown")
+        if (number := sum(one.verdict == word for one in shown))
+    ]
+    return ", ".join([words, *troubles])

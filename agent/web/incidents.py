@@ -1,0 +1,56 @@
+"""The open and the recent incidents, from the failures that are on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from agent.ledger.pages import Failure
+from agent.report.incidents import Found, Incident, find
+from agent.report.tally import Judged
+from checks.core.model import Outcome
+from checks.knowledge import diagnose_outcome
+
+SPAN = 7 * 86400.0
+"""How far back is looked, in seconds."""
+MOST = 2000
+"""How many failures are looked through, the newest ones."""
+
+
+def recent(failures: Sequence[Failure], failing_since: Mapping[str, float], after: int) -> Found:
+    """Put incidents together, each with what it means and what to do.
+
+    Args:
+        failures: oldest first.
+        failing_since: for each check that is failing, when that began; it may be before the oldest of *failures*.
+        after: how many failures in a row make an incident.
+    """
+    lives: dict[str, list[Judged]] = {}
+    paths: dict[str, str] = {}
+    reasons: dict[str, tuple[str, Sequence[str]]] = {}
+    for one in failures:
+        life = lives.setdefault(one.check, [])
+        paths.setdefault(one.check, one.path)
+        words = "; ".join(one.reasons)
+        life.append(Judged(one.canary, one.started, one.concluded, "fail", one.outcome, words))
+        reasons[one.canary] = (one.outcome, one.reasons)
+        if one.after is not None and one.after.verdict != "fail":
+            turn = one.after
+            life.append(Judged(turn.canary, turn.started, turn.concluded, turn.verdict, turn.outcome, ""))
+    cut = {
+        check: failing_since[check]
+        for check, life in lives.items()
+        if check in failing_since and failing_since[check] < life[0].started and _one_run(life)
+    }
+    found = find(lives, paths, after=after, failing_since=cut)
+    return replace(found, incidents=[_explained(one, reasons[one.canary]) for one in found.incidents])
+
+
+def _one_run(life: Sequence[Judged]) -> bool:
+    return all(one.verdict == "fail" for one in life)
+
+
+def _explained(incident: Incident, why: tuple[str, Sequence[str]]) -> Incident:
+    outcome, reasons = why
+    known = diagnose_outcome(Outcome(outcome), reasons)
+    return replace(incident, meaning=known.meaning, fix=known.fix) if known else incident

@@ -1,0 +1,191 @@
+"""What the status page shows, put together from the agent's view of itself and one picture of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from agent.ledger import Snapshot
+from agent.ledger.pages import Failure, Point, Questions
+from agent.report.incidents import Incident
+from agent.standing import CheckNow, stand_check, what
+from agent.status import AgentView, MailboxView, PathView
+from agent.web import incidents
+from agent.web.charts import BARS, sparkline
+from checks.core.model import Verdict
+
+FROM_WORST_TO_BEST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
+_SOON, _NOW = 30 * 86400.0, 7 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger says, all of it from one transaction."""
+
+    snapshot: Snapshot
+    points: Mapping[str, Sequence[Point]]
+    failures: Sequence[Failure]
+    failing_since: Mapping[str, float]
+    simulated: bool
+
+
+NOTHING = Known(Snapshot(), {}, (), {}, simulated=False)
+"""What is known where the ledger cannot be read: so every check is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One check. Moments are Unix time."""
+
+    name: str
+    verdict: Verdict
+    what: str
+    since: float | None
+    latency: float | None
+    spark: Markup
+    next_due: float | None
+    in_flight: int
+    severity: str
+    meaning: str | None
+    fix: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PathGroup:
+    """One path and its checks."""
+
+    path: PathView
+    checks: Sequence[CheckLine]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxLine:
+    """One mailbox; `why` says why it is not up. The look is Unix time."""
+
+    view: MailboxView
+    looked: float | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Something that runs out: what, when (Unix time), and how urgent it is, as a verdict."""
+
+    what: str
+    when: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusPage:
+    """Everything on the page. `problem` says why the ledger cannot be read; empty where it can."""
+
+    site: str
+    version: str
+    now: float
+    problem: str
+    worst: Verdict | None
+    counts: Sequence[tuple[Verdict, int]]
+    groups: Sequence[PathGroup]
+    open: Sequence[Incident]
+    closed: Sequence[Incident]
+    single_failures: int
+    cut: bool
+    mailboxes: Sequence[MailboxLine]
+    endings: Sequence[Ending]
+    simulated: bool
+    applied: bool
+    reload_successful: bool
+
+
+def ask(questions: Questions, now: float) -> Known:
+    """Read what the page needs; its cost grows with the number of checks, not with history."""
+    return Known(
+        snapshot=questions.standings(),
+        points=questions.newest_points(BARS),
+        failures=questions.newest_failures(now - incidents.SPAN, incidents.MOST),
+        failing_since=questions.failing_since(),
+        simulated=questions.has_simulated(),
+    )
+
+
+def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
+    """Put the page together."""
+    standings = [stand(view, known.snapshot, one.check.name) for one in view.checks]
+    verdicts = [one.verdict for one in standings]
+    found = incidents.recent(known.failures, known.failing_since, view.alert_after)
+    due = {one.check.name: one.next_due.timestamp() if one.next_due else None for one in view.checks}
+    lines: dict[str, list[CheckLine]] = {}
+    for one in standings:
+        lines.setdefault(one.check.path, []).append(_line(one, view, known, due[one.check.name]))
+    return StatusPage(
+        site=view.site,
+        version=view.version,
+        now=view.now_at + view.wall_offset,
+        problem=problem,
+        worst=min(verdicts, key=FROM_WORST_TO_BEST.index) if verdicts else None,
+        counts=[(verdict, verdicts.count(verdict)) for verdict in FROM_WORST_TO_BEST],
+        groups=[PathGroup(path, lines[path.name]) for path in view.paths if path.name in lines],
+        open=[one for one in reversed(found.incidents) if one.ended is None],
+        closed=[one for one in reversed(found.incidents) if one.ended is not None],
+        single_failures=found.single_failures,
+        cut=len(known.failures) >= incidents.MOST,
+        mailboxes=[_mailbox(one, view, known.snapshot) for one in view.mailboxes],
+        endings=sorted(_endings(view), key=lambda ending: ending.when),
+        simulated=known.simulated,
+        applied=view.applied,
+        reload_successful=view.reload_successful,
+    )
+
+
+def stand(view: AgentView, taken: Snapshot, name: str) -> CheckNow:
+    """Work out how the configured check *name* stands."""
+    check = next(one.check for one in view.checks if one.check.name == name)
+    newest = taken.standings.get(name)
+    problem = newest.problems.get(Verdict(newest.verdict)) if newest else None
+    return stand_check(check, taken, problem.attempt if problem else None, view.now_at)
+
+
+def _line(one: CheckNow, view: AgentView, known: Known, next_due: float | None) -> CheckLine:
+    standing, shown = one.standing, one.diagnosis if one.verdict is not Verdict.PASS else None
+    return CheckLine(
+        name=one.check.name,
+        verdict=one.verdict,
+        what=what(one),
+        since=None if one.since_at is None else one.since_at + view.wall_offset,
+        latency=standing.end_to_end if standing else None,
+        spark=sparkline(known.points.get(one.check.name, ())),
+        next_due=next_due,
+        in_flight=one.in_flight.count,
+        severity=one.check.severity,
+        meaning=shown.meaning if shown else None,
+        fix=shown.fix if shown else None,
+    )
+
+
+def _mailbox(one: MailboxView, view: AgentView, taken: Snapshot) -> MailboxLine:
+    looked_at = taken.looked_at.get(one.name)
+    status = one.status
+    why = "" if status.up else ": ".join(part for part in (status.reason, status.detail) if part)
+    return MailboxLine(one, None if looked_at is None else looked_at + view.wall_offset, why)
+
+
+def _endings(view: AgentView) -> Iterator[Ending]:
+    """List certificates and secrets by when they run out."""
+    now = view.now_at + view.wall_offset
+    for path in view.paths:
+        for one in path.certificates:
+            whose = "our client certificate" if one.role == "client" else "the server's certificate"
+            yield _ending(f"{whose} on path {path.name}", one.not_after.timestamp(), now)
+    for credential in view.credentials:
+        if credential.facts.not_after is not None:
+            what_ends = f"the secret or certificate of credential {credential.name}"
+            yield _ending(what_ends, credential.facts.not_after.timestamp(), now)
+
+
+def _ending(subject: str, when: float, now: float) -> Ending:
+    left = when - now
+    urgency = Verdict.FAIL if left < _NOW else Verdict.WARN if left < _SOON else Verdict.PASS
+    return Ending(subject, when, urgency)
