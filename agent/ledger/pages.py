@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, literal_column, select
 
-from agent.ledger import records
+from agent.ledger import cases, records
+from agent.ledger.cases import CanaryRecord, CaseFile
 from agent.ledger.schema import canaries, runs, specs, standings
 from agent.ledger.snapshot import Snapshot, take_standings
 from checks.core.model import Verdict
@@ -66,6 +67,14 @@ class Questions:
     def standings(self) -> Snapshot:
         """Take the picture of how every check stands."""
         return take_standings(self.connection)
+
+    def canaries(self, check: str | None, *, before: int | None = None, limit: int) -> Sequence[CanaryRecord]:
+        """Read the newest canaries of *check* (of all, if None), newest first, from *before* on."""
+        return cases.newest(self.connection, check, before, limit)
+
+    def case(self, canary: str) -> CaseFile | None:
+        """Read everything about one canary; None if there is none of that id."""
+        return cases.one(self.connection, canary)
 
     def newest_points(self, each: int) -> Mapping[str, Sequence[Point]]:
         """Read the newest *each* canaries of every check that has concluded one, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -15,12 +16,13 @@ from starlette.routing import Route
 from agent.ledger import Ledger, LedgerError
 from agent.ledger.pages import Questions
 from agent.status import AgentView
-from agent.web import status_page
+from agent.web import canary_page, check_page, status_page
 from agent.web.render import POLICY, page
 
 T = TypeVar("T")
 _PATIENCE = 5.0  # seconds until a ledger that says nothing counts as one that does not answer
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _FILES = ("page.css", "page.js", "icon.svg")
 
 
@@ -36,12 +38,43 @@ class Pages:
         """List the addresses."""
         return [
             Route("/", self.status),
+            Route("/checks/{name}", self.check),
+            Route("/canaries/{canary}", self.canary),
             Route("/static/{name}", self.static),
         ]
 
     async def status(self, _request: Request) -> Response:
         """Answer with how everything stands."""
         return _answer(await self._shared("status", self._status))
+
+    async def check(self, request: Request) -> Response:
+        """Answer with one check."""
+        name, given = request.path_params["name"], request.query_params.get("before")
+        before = _number(given)
+        if given is not None and before is None:
+            return _missing("No such page", "The number of a canary is wanted after before=.", 400)
+        try:
+            known = await self._read(lambda questions: check_page.ask(questions, name, before))
+        except LedgerError as error:
+            return _missing("The ledger cannot be read", str(error), 503)
+        composed = await asyncio.to_thread(check_page.compose, self.view(), known, name, before)
+        if composed is None:
+            return _missing("No such check", f"Neither the settings nor the ledger have a check {name}.")
+        expects = check_page.expectations(composed.check)
+        return _answer(await asyncio.to_thread(page, "check.html.j2", page=composed, expects=expects))
+
+    async def canary(self, request: Request) -> Response:
+        """Answer with the evidence about one canary."""
+        canary = request.path_params["canary"]
+        try:
+            case = await self._read(lambda questions: questions.case(canary))
+        except LedgerError as error:
+            return _missing("The ledger cannot be read", str(error), 503)
+        if case is None:
+            why = f"The ledger has no canary {canary}: it never had, or the canary is older than agent.ledger_keep."
+            return _missing("No such canary", why)
+        composed = await asyncio.to_thread(canary_page.compose, self.view(), case)
+        return _answer(await asyncio.to_thread(page, "canary.html.j2", page=composed))
 
     async def static(self, request: Request) -> Response:
         """Answer with one of our own files."""
@@ -81,3 +114,12 @@ class Pages:
 
 def _answer(content: str, status: int = 200) -> Response:
     return HTMLResponse(content, status, {"Content-Security-Policy": POLICY})
+
+
+def _missing(title: str, why: str, status: int = 404) -> Response:
+    return _answer(page("missing.html.j2", title=title, why=why), status)
+
+
+def _number(text: str | None) -> int | None:
+    """Read the number of a canary; None if it is none, or larger than any database counts."""
+    return int(text) if text is not None and _NUMBER.fullmatch(text) else None

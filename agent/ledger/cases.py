@@ -1,0 +1,154 @@
+"""Single canaries, and the newest of a check, with everything that is on record of them. Moments are Unix time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from agent.ledger import records
+from agent.ledger.schema import bounces, canaries, evidence, sightings, specs
+from checks.core.model import Attempt, Check, Transcript
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryRecord:
+    """One canary. `seq` orders canaries by their start; one of a made-up past is `simulated`.
+
+    `concluded` and `recovered` are None until it was. Durations are seconds, and None where they are not known.
+    `attempt` has no dialogue: that is evidence.
+    """
+
+    seq: int
+    canary: str
+    check: Check
+    started: float
+    concluded: float | None
+    recovered: float | None
+    outcome: str | None
+    verdict: str | None
+    reasons: Sequence[str]
+    attempt: Attempt | None
+    submission: float | None
+    delivery: float | None
+    end_to_end: float | None
+    observation_gap: float | None
+    simulated: bool
+    offset: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Where it was seen: between `after` (None if nobody had looked) and `seen`. `deleted` is when we cleaned it up."""
+
+    mailbox: str
+    folder: str
+    junk: bool
+    seen: float
+    after: float | None
+    stored: float | None
+    deleted: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounced:
+    """A notification about it."""
+
+    mailbox: str
+    folder: str
+    seen: float
+    final: bool
+    action: str
+    status: str | None
+    diagnostic: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFile:
+    """Everything about one canary. `transcript` and `headers` are None where there were none, or they were pruned."""
+
+    record: CanaryRecord
+    transcript: Transcript | None
+    headers: bytes | None
+    seen: Sequence[Seen]
+    bounced: Sequence[Bounced]
+
+
+_ROW: Select[Any] = select(canaries, specs.c.check).join(specs, specs.c.id == canaries.c.spec)
+
+
+def newest(connection: Connection, check: str | None, before: int | None, limit: int) -> Sequence[CanaryRecord]:
+    """Read the newest canaries of *check* (of all, if None) that were started before the one numbered *before*."""
+    query = _ROW.order_by(canaries.c.seq.desc()).limit(limit)
+    if check is not None:
+        query = query.where(canaries.c.name == check)
+    if before is not None:
+        query = query.where(canaries.c.seq < before)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def one(connection: Connection, canary: str) -> CaseFile | None:
+    """Read everything about one canary; None if there is none of that id."""
+    row = connection.execute(_ROW.where(canaries.c.id == canary)).one_or_none()
+    if row is None:
+        return None
+    record = _record(row)
+    about = select(evidence.c.kind, evidence.c.content).where(evidence.c.canary == canary)
+    kept = {row.kind: row.content for row in connection.execute(about)}
+    offset = record.offset
+    return CaseFile(
+        record=record,
+        transcript=records.load_transcript(kept["transcript"]) if "transcript" in kept else None,
+        headers=records.unpack(kept["headers"]) if "headers" in kept else None,
+        seen=[
+            Seen(
+                mailbox=row.mailbox,
+                folder=row.folder,
+                junk=row.junk,
+                seen=row.seen_at + offset,
+                after=None if row.after_at is None else row.after_at + offset,
+                stored=row.stored_wall,
+                deleted=None if row.deleted_at is None else row.deleted_at + offset,
+            )
+            for row in connection.execute(
+                select(sightings).where(sightings.c.canary == canary).order_by(sightings.c.seen_at)
+            )
+        ],
+        bounced=[
+            Bounced(
+                mailbox=row.mailbox,
+                folder=row.folder,
+                seen=row.seen_at + offset,
+                final=row.final,
+                action=row.action,
+                status=row.status,
+                diagnostic=row.diagnostic,
+            )
+            for row in connection.execute(select(bounces).where(bounces.c.canary == canary).order_by(bounces.c.seen_at))
+        ],
+    )
+
+
+def _record(row: Row[Any]) -> CanaryRecord:
+    offset = row.started_wall - row.started_at
+    return CanaryRecord(
+        seq=row.seq,
+        canary=row.id,
+        check=records.load_check(row.check),
+        started=row.started_wall,
+        concluded=None if row.concluded_at is None else row.concluded_at + offset,
+        recovered=None if row.recovered_at is None else row.recovered_at + offset,
+        outcome=row.outcome,
+        verdict=row.verdict,
+        reasons=json.loads(row.reasons) if row.reasons else (),
+        attempt=records.load_attempt(row.attempt_kind, row.attempt),
+        submission=row.submission,
+        delivery=row.delivery,
+        end_to_end=row.end_to_end,
+        observation_gap=row.observation_gap,
+        simulated=row.seq < 0,
+        offset=offset,
+    )

@@ -1,0 +1,113 @@
+"""What the page of one canary shows: the evidence, in the order in which it came about, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from agent.ledger.cases import CaseFile
+from agent.status import AgentView
+from agent.web import figures, message
+from agent.web.message import Mail
+from agent.words import OUTCOMES, span
+from checks.core.model import Accepted, Attempt, Outcome, Refused, Reply, TlsFacts, Untried
+from checks.knowledge import Diagnosis, diagnose_outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened, in Unix time."""
+
+    at: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the dialogue: seconds after the first byte, who spoke, what."""
+
+    after: float
+    who: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryPage:
+    """Everything on the page. `pruned` tells that there was evidence and it is gone."""
+
+    version: str
+    case: CaseFile
+    diagnosis: Diagnosis | None
+    reply: Reply | None
+    stage: str
+    detail: str
+    endpoint: str
+    tls: TlsFacts | None
+    dialogue: Sequence[Line]
+    waterfall: Markup
+    mail: Mail | None
+    timeline: Sequence[Event]
+    pruned: bool
+
+
+def compose(view: AgentView, case: CaseFile) -> CanaryPage:
+    """Put the page together."""
+    record, attempt = case.record, case.record.attempt
+    outcome = Outcome(record.outcome) if record.outcome else None
+    tried = attempt if isinstance(attempt, Accepted | Refused) else None
+    known = case.transcript or (tried.transcript if tried else None)
+    return CanaryPage(
+        version=view.version,
+        case=case,
+        diagnosis=diagnose_outcome(outcome, record.reasons, method=record.check.method, attempt=attempt)
+        if outcome and record.verdict != "pass"
+        else None,
+        reply=tried.reply if tried else None,
+        stage=attempt.stage.value if isinstance(attempt, Refused) else "",
+        detail=attempt.detail if isinstance(attempt, Refused | Untried) else "",
+        endpoint=known.endpoint if known else "",
+        tls=known.tls if known else None,
+        dialogue=[Line(one.at - known.began_at, one.who, one.text) for one in known.dialogue] if known else (),
+        waterfall=figures.waterfall(figures.bars(record)),
+        mail=message.read(case.headers) if case.headers else None,
+        timeline=sorted(_timeline(case), key=lambda event: event.at),
+        pruned=_pruned(case),
+    )
+
+
+def _pruned(case: CaseFile) -> bool:
+    """Tell whether evidence is gone: a hand-over has a transcript, a sighting has headers."""
+    tried = isinstance(case.record.attempt, Accepted | Refused)
+    return not case.record.simulated and ((tried and case.transcript is None) or (bool(case.seen) and not case.headers))
+
+
+def _timeline(case: CaseFile) -> Iterator[Event]:
+    record = case.record
+    yield Event(record.started, f"written down, and started by check {record.check.name}")
+    if record.attempt is not None:
+        yield from _handed_over(record.attempt, record.offset)
+    for one in case.seen:
+        where = f"in folder {one.folder} of mailbox {one.mailbox}{', which is junk' if one.junk else ''}"
+        since = f"; the look {span(one.seen - one.after)} before did not show it" if one.after is not None else ""
+        yield Event(one.seen, f"seen {where}{since}")
+        if one.deleted is not None:
+            yield Event(one.deleted, f"cleaned up {where}")
+    for bounce in case.bounced:
+        yield Event(bounce.seen, f"notification in mailbox {bounce.mailbox}: {bounce.action} {bounce.status or ''}")
+    if record.concluded is not None and record.outcome:
+        yield Event(record.concluded, f"concluded: {OUTCOMES[Outcome(record.outcome)]}, verdict {record.verdict}")
+    if record.recovered is not None:
+        yield Event(record.recovered, "seen after all: counted as recovered")
+
+
+def _handed_over(attempt: Attempt, offset: float) -> Iterator[Event]:
+    if isinstance(attempt, Untried):
+        yield Event(attempt.at + offset, f"could not be tried: {attempt.detail}")
+        return
+    said = str(attempt.reply) if attempt.reply else ""
+    words = "accepted" if isinstance(attempt, Accepted) else f"not accepted at {attempt.stage}"
+    if isinstance(attempt, Refused):
+        said = said or attempt.detail
+    yield Event(attempt.transcript.ended_at + offset, f"{words}: {said}")

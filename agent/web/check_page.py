@@ -1,0 +1,178 @@
+"""What the page of one check shows: how it stands, how it did lately, who refused it and what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from markupsafe import Markup
+
+from agent.ledger import Snapshot
+from agent.ledger.cases import CanaryRecord, CaseFile
+from agent.ledger.pages import Questions
+from agent.standing import CheckNow, what
+from agent.status import AgentView
+from agent.web import figures, message
+from agent.web.message import Mail
+from agent.web.status_page import stand
+from checks.core.model import Accepted, Check, Outcome, Refused, Stage
+from checks.knowledge import Diagnosis, diagnose_outcome
+
+CHARTED = 300
+ROWS = 50
+_ORDER = {stage.value: place for place, stage in enumerate(Stage)}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger says: how everything stands, the newest canaries, one page of the list, one that was seen."""
+
+    snapshot: Snapshot
+    newest: Sequence[CanaryRecord]
+    listed: Sequence[CanaryRecord]
+    seen: CaseFile | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One way in which canaries failed: how often, when last (Unix time), the newest one, and what it means."""
+
+    outcome: str
+    words: str
+    number: int
+    last: float
+    canary: str
+    diagnosis: Diagnosis | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """How long one stage took among the newest canaries that were accepted, in seconds."""
+
+    name: str
+    number: int
+    median: float
+    highest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckPage:
+    """Everything on the page. `now` is None for a check that only the ledger knows; moments are Unix time."""
+
+    name: str
+    site: str
+    version: str
+    at: float
+    check: Check
+    now: CheckNow | None
+    what: str
+    since: float | None
+    next_due: float | None
+    chart: Markup
+    charted: int
+    outcomes: Sequence[tuple[str, str, int]]
+    stages: Sequence[StageLine]
+    last: CanaryRecord | None
+    waterfall: Markup
+    mail: Mail | None
+    mail_canary: str
+    refusals: Sequence[Refusal]
+    listed: Sequence[CanaryRecord]
+    older: int | None
+    paged: bool
+    simulated: bool
+
+
+def ask(questions: Questions, name: str, before: int | None) -> Known:
+    """Read what the page needs; the number of rows is bounded."""
+    newest = questions.canaries(name, limit=CHARTED)
+    listed = newest[: ROWS + 1] if before is None else questions.canaries(name, before=before, limit=ROWS + 1)
+    seen = next((one for one in newest if one.end_to_end is not None), None)
+    return Known(questions.standings(), newest, listed, questions.case(seen.canary) if seen else None)
+
+
+def compose(view: AgentView, known: Known, name: str, before: int | None) -> CheckPage | None:
+    """Put the page together; None if neither the settings nor the ledger know the check."""
+    configured = next((one for one in view.checks if one.check.name == name), None)
+    if configured is None and not known.newest:
+        return None
+    now = stand(view, known.snapshot, name) if configured else None
+    check = configured.check if configured else known.newest[0].check
+    last = next((one for one in known.newest if figures.bars(one)), None)
+    counted = Counter((one.verdict or "", one.outcome or "") for one in known.newest if one.outcome)
+    mail = message.read(known.seen.headers) if known.seen and known.seen.headers else None
+    return CheckPage(
+        name=name,
+        site=view.site,
+        version=view.version,
+        at=view.now_at + view.wall_offset,
+        check=check,
+        now=now,
+        what=what(now) if now else "the settings do not have this check any more",
+        since=None if now is None or now.since_at is None else now.since_at + view.wall_offset,
+        next_due=configured.next_due.timestamp() if configured and configured.next_due else None,
+        chart=figures.latency(known.newest, check.limits.late_after),
+        charted=sum(one.verdict is not None for one in known.newest),
+        outcomes=[(verdict, outcome, number) for (verdict, outcome), number in counted.most_common()],
+        stages=list(_stages(known.newest)),
+        last=last,
+        waterfall=figures.waterfall(figures.bars(last)) if last else Markup(""),
+        mail=mail,
+        mail_canary=known.seen.record.canary if known.seen else "",
+        refusals=_refusals(known.newest),
+        listed=known.listed[:ROWS],
+        older=known.listed[ROWS - 1].seq if len(known.listed) > ROWS else None,
+        paged=before is not None,
+        simulated=any(one.simulated for one in (*known.newest, *known.listed)),
+    )
+
+
+def _stages(newest: Sequence[CanaryRecord]) -> Iterator[StageLine]:
+    times: dict[str, list[float]] = {}
+    for one in newest:
+        if isinstance(one.attempt, Accepted):
+            for timing in one.attempt.transcript.stages:
+                times.setdefault(timing.stage.value, []).append(timing.seconds)
+        if one.delivery is not None:
+            times.setdefault("delivery", []).append(one.delivery)
+    for name, values in sorted(times.items(), key=lambda pair: _ORDER.get(pair[0], len(_ORDER))):
+        yield StageLine(name, len(values), median(values), max(values))
+
+
+def _refusals(newest: Sequence[CanaryRecord]) -> Sequence[Refusal]:
+    """Group what did not pass by outcome and code: the words of a server differ in host names and ids."""
+    groups: dict[tuple[str, str], list[CanaryRecord]] = {}
+    for one in newest:
+        if one.outcome and one.verdict != "pass":
+            groups.setdefault((one.outcome, _code(one)), []).append(one)
+    return [_refusal(group) for group in groups.values()]
+
+
+def _refusal(group: Sequence[CanaryRecord]) -> Refusal:
+    first = group[0]
+    outcome = Outcome(first.outcome or "")
+    return Refusal(
+        outcome=outcome.value,
+        words="; ".join(first.reasons),
+        number=len(group),
+        last=first.started,
+        canary=first.canary,
+        diagnosis=diagnose_outcome(outcome, first.reasons, method=first.check.method, attempt=first.attempt),
+    )
+
+
+def _code(one: CanaryRecord) -> str:
+    if isinstance(one.attempt, Refused) and one.attempt.reply is not None:
+        return f"{one.attempt.stage} {one.attempt.reply.code} {one.attempt.reply.enhanced}"
+    return ""
+
+
+def expectations(check: Check) -> Mapping[str, str]:
+    """Tell what the check demands, in the words of the settings."""
+    wanted = check.expect
+    told: dict[str, object] = {"placement": wanted.placement, "refused": wanted.refused, **wanted.results}
+    told |= {"tls": wanted.tls, "attributed": wanted.attributed, "scl_max": wanted.scl_max}
+    told |= {"max_hop_delay": wanted.max_hop_delay, "headers": ", ".join(wanted.headers) or None}
+    return {name: str(value) for name, value in told.items() if value is not None}

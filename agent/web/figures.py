@@ -1,0 +1,125 @@
+"""The large charts of a check and of a canary, as SVG: latency over time, and the stages of one hand-over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+from agent.ledger.cases import CanaryRecord
+from agent.words import count, span
+from checks.core.model import Accepted, Refused
+
+_WIDTH, _HEIGHT, _NARROW = 1000, 260, 620
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 10, 12, 40
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One step: when it began after the first byte, and how long it took, in seconds."""
+
+    name: str
+    began: float
+    seconds: float
+
+
+def latency(records: Sequence[CanaryRecord], late_after: float) -> Markup:
+    """Draw one dot a canary, oldest on the left, on a logarithmic scale; what was not seen is a cross at the top."""
+    concluded = [one for one in records if one.verdict is not None]
+    if not concluded:
+        return Markup("")
+    first, last = concluded[-1].started, concluded[0].started
+    seen = [one.end_to_end for one in concluded if one.end_to_end is not None]
+    low = math.floor(math.log10(max(0.01, min([*seen, late_after]))))
+    high = max(low + 1, math.ceil(math.log10(max([*seen, late_after]) * 1.05)))
+
+    def across(at: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * ((at - first) / (last - first) if last > first else 0.5)
+
+    def down(seconds: float) -> float:
+        share = (math.log10(max(0.001, seconds)) - low) / (high - low)
+        return _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - _TOP - 14) * min(1.0, max(0.0, share))
+
+    parts = [_line(down(10.0**power), f"{10.0**power:g} s", "grid") for power in range(low, high + 1)]
+    parts.append(_line(down(late_after), "late", "limit"))
+    moments = [(share, first + share * (last - first)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    parts += [_time(across(at), at, share) for share, at in moments]
+    parts += [_dot(one, across(one.started), down) for one in reversed(concluded)]
+    told = f"latency of {count(len(concluded), 'canary', 'canaries')}"
+    if seen:
+        told += f": from {span(min(seen))} to {span(max(seen))}; {len(concluded) - len(seen)} not seen"
+    return Markup('<svg class="latency" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        _WIDTH, _HEIGHT, told, Markup("").join(parts)
+    )
+
+
+def _dot(one: CanaryRecord, x: float, down: Callable[[float], float]) -> Markup:
+    if one.end_to_end is None:
+        return Markup('<path class="cross {}" d="M{:.1f} {}l8 8m-8 0l8-8"/>').format(one.verdict, x - 4, _TOP - 4)
+    return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>').format(one.verdict, x, down(one.end_to_end))
+
+
+def _line(y: float, label: str, kind: str) -> Markup:
+    return Markup(
+        '<line class="{}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/><text class="{}" x="{}" y="{:.1f}">{}</text>'
+    ).format(kind, _LEFT, _WIDTH - _RIGHT, y, y, f"{kind} side", _LEFT - 8, y + 4, label)
+
+
+def _time(x: float, at: float, share: float) -> Markup:
+    moment = datetime.fromtimestamp(at, UTC)
+    anchor = "first" if share == 0.0 else "last" if share == 1.0 else "middle"
+    return Markup(
+        '<text class="axis {}" x="{:.1f}" y="{}">{}</text><text class="axis {}" x="{:.1f}" y="{}">{}</text>'
+    ).format(anchor, x, _HEIGHT - 22, f"{moment:%H:%M} UTC", anchor, x, _HEIGHT - 8, f"{moment:%d %b}")
+
+
+def bars(record: CanaryRecord) -> Sequence[Bar]:
+    """List the steps of a hand-over, and the way from there into the mailbox."""
+    attempt = record.attempt
+    if not isinstance(attempt, Accepted | Refused):
+        return []
+    began, found = 0.0, []
+    for timing in attempt.transcript.stages:
+        found.append(Bar(timing.stage.value, began, timing.seconds))
+        began += timing.seconds
+    if record.delivery is not None and record.submission is not None:
+        found.append(Bar("delivery", record.submission, max(0.0, record.delivery)))
+    return found
+
+
+def waterfall(steps: Sequence[Bar]) -> Markup:
+    """Draw the steps one below the other, each where it began; delivery has a scale that suits the whole."""
+    if not steps:
+        return Markup("")
+    whole = max(step.began + step.seconds for step in steps) or 1.0
+    left, right, row = 76, 76, 24
+    room = _NARROW - left - right
+    parts = []
+    for place, step in enumerate(steps):
+        x, width = left + room * step.began / whole, max(3.0, room * step.seconds / whole)
+        y = place * row
+        parts.append(
+            Markup(
+                '<text class="side" x="{}" y="{}">{}</text>'
+                '<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="14" rx="2"/>'
+                '<text class="axis first" x="{:.1f}" y="{}">{}</text>'
+            ).format(
+                left - 10,
+                y + 15,
+                step.name,
+                "delivery" if step.name == "delivery" else "stage",
+                x,
+                y + 4,
+                width,
+                min(x + width + 6, _NARROW - right + 6),
+                y + 15,
+                span(step.seconds),
+            )
+        )
+    told = ", ".join(f"{step.name} {span(step.seconds)}" for step in steps)
+    return Markup('<svg class="waterfall" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        _NARROW, row * len(steps), f"stages: {told}", Markup("").join(parts)
+    )
