@@ -21,7 +21,7 @@ from agent.judge import Judge
 from agent.ledger import Ledger, LedgerError, Retention
 from agent.online import Online
 from agent.probe import Probe, SigningKey, may_arrive
-from agent.schedule import Schedule
+from agent.schedule import Grid, Schedule
 from agent.status import AgentView, CertificateView, CheckView, CredentialView, MailboxView, PathView
 from agent.supervise import supervise
 from agent.watch import Cleaner, Interpreter, Watcher, look_every
@@ -138,6 +138,14 @@ class Pipeline:
             self._schedule.update(list(parts.checks.values()), moved=_moved(before.parts, parts))
             self._group.create_task(self._retire(before), name="retire")
         self.reload_success_at = self._clock.steady()
+
+    def run_now(self, name: str) -> bool:
+        """Send a canary of check *name* beside its schedule; tell whether there is such a check."""
+        check = self._running.parts.checks.get(name) if self._running else None
+        if check is None:
+            return False
+        self._fire(check, Grid.of(check).slot(self._clock.now()))
+        return True
 
     def view(self) -> AgentView:
         """Show the agent as it is now."""

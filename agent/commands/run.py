@@ -100,6 +100,7 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
             auth=settings.web.auth,
             listen=settings.web.listen,
             archive=archive_of(settings),
+            run=pipeline.run_now,
         )
         url = await stack.enter_async_context(serve(app, settings.web.host, settings.web.port))
         _on_signals(stop, reloader)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -20,18 +20,19 @@ from agent.ledger import Ledger, LedgerError
 from agent.metrics import Exposition
 from agent.report.archive import Archive
 from agent.status import AgentView
-from agent.web.guard import Hardened, HostCheck, Login, LoginCheck, bears
+from agent.web.api import Api
+from agent.web.bearer import Bearer
+from agent.web.guard import Hardened, HostCheck, Login, LoginCheck
 from agent.web.pages import Pages
 from agent.web.reports import Reports
-from checks.errors import LocalFault
 
-_log = structlog.get_logger("web")
 _HEALTHY = "/-/healthy"
 _RELOAD = "/-/reload"
+_EXEMPT = re.compile(rf"{_HEALTHY}|{_RELOAD}|/api/v1/checks/[^/]+/run")
 _PATIENCE = 5.0  # seconds until a ledger that says nothing counts as one that does not answer
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - everything that the addresses need comes together here
     *,
     view: Callable[[], AgentView],
     ledger: Ledger,
@@ -40,6 +41,7 @@ def create_app(
     auth: WebLogin | None,
     listen: str,
     archive: Archive,
+    run: Callable[[str], bool] = lambda _name: False,
     hosts: Sequence[str] = (),
 ) -> Starlette:
     """Make the application.
@@ -52,9 +54,11 @@ def create_app(
         auth: what readers must show (HTTP Basic); without it everybody may read who can connect.
         listen: the address and port that the server listens on, as in the settings.
         archive: where the reports are kept.
+        run: starts a canary of the check of this name now, and tells whether there is one.
         hosts: further names that requests may call the agent by.
     """
-    answers = _Answers(view, ledger, reload, token, Exposition(view, ledger.snapshot))
+    bearer = Bearer(token)
+    answers = _Answers(view, ledger, reload, bearer, Exposition(view, ledger.snapshot))
     middleware = [
         Middleware(Hardened),
         Middleware(HostCheck, listen=split_listen(listen)[0], hosts=hosts),
@@ -62,7 +66,7 @@ def create_app(
     if auth is not None:
         # the health of the process is nobody's secret, and a reload is guarded by its token, in the same header field
         login = Login(auth.username, SecretSource(auth.password))
-        middleware.append(Middleware(LoginCheck, login=login, exempt={_HEALTHY, _RELOAD}))
+        middleware.append(Middleware(LoginCheck, login=login, exempt=_EXEMPT))
     app = Starlette(
         routes=[
             Route("/metrics", answers.metrics),
@@ -71,6 +75,7 @@ def create_app(
             Route(_RELOAD, answers.reloaded, methods=["POST"]),
             *Pages(view, ledger).routes(),
             *Reports(archive).routes(),
+            *Api(view, ledger, archive, bearer, run).routes(),
         ],
         middleware=middleware,
     )
@@ -85,7 +90,7 @@ class _Answers:
     view: Callable[[], AgentView]
     ledger: Ledger
     reload: Callable[[], Awaitable[str | None]]
-    token: Callable[[], str] | None
+    bearer: Bearer
     exposition: Exposition
 
     async def metrics(self, request: Request) -> Response:
@@ -119,16 +124,9 @@ class _Answers:
         return PlainTextResponse("ready\n")
 
     async def reloaded(self, request: Request) -> Response:
-        if self.token is None:
-            return PlainTextResponse("reloading over HTTP is off: set web.token, or send SIGHUP\n", 403)
-        try:
-            token = await asyncio.to_thread(self.token)
-        except LocalFault as fault:
-            _log.error("web.token_unreadable", why=str(fault))
-            return PlainTextResponse("the agent cannot read web.token: its log says why\n", 503)
-        if not bears(request.headers.get("authorization", ""), token):
-            challenge = {"WWW-Authenticate": 'Bearer realm="relaycanary"'}
-            return PlainTextResponse("this demands the token of web.token\n", 401, challenge)
+        refusal = await self.bearer.refusal(request, "reloading over HTTP", ", or send SIGHUP")
+        if refusal is not None:
+            return refusal
         problems = await self.reload()
         if problems is not None:
             return PlainTextResponse(f"{problems}\n", 400)

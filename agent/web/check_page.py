@@ -98,7 +98,7 @@ def compose(view: AgentView, known: Known, name: str, before: int | None) -> Che
     configured = next((one for one in view.checks if one.check.name == name), None)
     if configured is None and not known.newest:
         return None
-    now = stand(view, known.snapshot, name) if configured else None
+    now = stand(view, known.snapshot, configured.check) if configured else None
     check = configured.check if configured else known.newest[0].check
     last = next((one for one in known.newest if figures.bars(one)), None)
     counted = Counter((one.verdict or "", one.outcome or "") for one in known.newest if one.outcome)

@@ -6,7 +6,8 @@ import asyncio
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Collection, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -93,14 +94,14 @@ class HostCheck:
 class LoginCheck:
     """Demands a login (HTTP Basic, RFC 7617) for everything but the *exempt* paths."""
 
-    def __init__(self, app: ASGIApp, login: Login, exempt: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, login: Login, exempt: re.Pattern[str]) -> None:
         self._app = app
         self._login = login
         self._exempt = exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401; 503 if the password that it must show cannot be read."""
-        if scope["path"] in self._exempt:
+        if self._exempt.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
         try:

@@ -14,7 +14,7 @@ from agent.standing import CheckNow, stand_check, what
 from agent.status import AgentView, MailboxView, PathView
 from agent.web import incidents
 from agent.web.charts import BARS, sparkline
-from checks.core.model import Verdict
+from checks.core.model import Check, Verdict
 
 FROM_WORST_TO_BEST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
 _SOON, _NOW = 30 * 86400.0, 7 * 86400.0
@@ -113,7 +113,7 @@ def ask(questions: Questions, now: float) -> Known:
 
 def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
     """Put the page together."""
-    standings = [stand(view, known.snapshot, one.check.name) for one in view.checks]
+    standings = [stand(view, known.snapshot, one.check) for one in view.checks]
     verdicts = [one.verdict for one in standings]
     found = incidents.recent(known.failures, known.failing_since, view.alert_after)
     due = {one.check.name: one.next_due.timestamp() if one.next_due else None for one in view.checks}
@@ -140,10 +140,9 @@ def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
     )
 
 
-def stand(view: AgentView, taken: Snapshot, name: str) -> CheckNow:
-    """Work out how the configured check *name* stands."""
-    check = next(one.check for one in view.checks if one.check.name == name)
-    newest = taken.standings.get(name)
+def stand(view: AgentView, taken: Snapshot, check: Check) -> CheckNow:
+    """Work out how a check stands."""
+    newest = taken.standings.get(check.name)
     problem = newest.problems.get(Verdict(newest.verdict)) if newest else None
     return stand_check(check, taken, problem.attempt if problem else None, view.now_at)
 

@@ -1,0 +1,94 @@
+"""What the API calls a check, a canary, an incident, a report: plain values for JSON, moments in ISO 8601, in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from agent.ledger import Snapshot
+from agent.ledger.cases import CanaryRecord
+from agent.report.archive import Issue
+from agent.report.incidents import Incident
+from agent.status import AgentView, CheckView
+from agent.web.status_page import stand
+
+
+def check(view: AgentView, taken: Snapshot, one: CheckView) -> dict[str, Any]:
+    """Tell how a check stands, under the names that ``status --json`` uses."""
+    now = stand(view, taken, one.check)
+    standing, known = now.standing, now.diagnosis
+    return {
+        "check": one.check.name,
+        "path": one.check.path,
+        "method": one.check.method,
+        "mailbox": one.check.mailbox,
+        "severity": one.check.severity,
+        "verdict": now.verdict.value,
+        "outcome": standing.outcome if standing else None,
+        "reason": now.reason or None,
+        "reasons": list(standing.reasons) if standing else [],
+        "diagnosis": {"meaning": known.meaning, "fix": known.fix, "source": known.source} if known else None,
+        "since": _steady(now.since_at, view),
+        "end_to_end_seconds": standing.end_to_end if standing else None,
+        "in_flight": now.in_flight.count,
+        "overdue": now.in_flight.overdue,
+        "last_pass": _steady(standing.passed_at, view) if standing else None,
+        "concluded": _steady(standing.concluded_at, view) if standing else None,
+        "next_due": one.next_due.astimezone(UTC).isoformat(timespec="milliseconds") if one.next_due else None,
+    }
+
+
+def canary(one: CanaryRecord) -> dict[str, Any]:
+    """Tell what became of a canary."""
+    return {
+        "canary": one.canary,
+        "check": one.check.name,
+        "path": one.check.path,
+        "method": one.check.method,
+        "mailbox": one.check.mailbox,
+        "started": _iso(one.started),
+        "concluded": _iso(one.concluded),
+        "outcome": one.outcome,
+        "verdict": one.verdict,
+        "reasons": list(one.reasons),
+        "submission_seconds": one.submission,
+        "delivery_seconds": one.delivery,
+        "end_to_end_seconds": one.end_to_end,
+        "observation_gap_seconds": one.observation_gap,
+        "simulated": one.simulated,
+    }
+
+
+def incident(one: Incident) -> dict[str, Any]:
+    """Tell of an incident; `ended` is null while it lasts."""
+    return {
+        "path": one.path,
+        "checks": list(one.checks),
+        "outcome": one.outcome,
+        "words": one.words,
+        "canary": one.canary,
+        "failures": one.failures,
+        "began": _iso(one.began),
+        "detected": _iso(one.detected),
+        "ended": _iso(one.ended),
+        "meaning": one.meaning,
+        "fix": one.fix,
+    }
+
+
+def report(one: Issue) -> dict[str, Any]:
+    """Tell of an issue of the report, and where its forms are."""
+    return {
+        "report": one.name,
+        "sent": _iso(one.sent_at),
+        "links": {kind: f"/reports/{quote(one.name)}/{kind}" for kind in one.kinds},
+    }
+
+
+def _steady(at: float | None, view: AgentView) -> str | None:
+    return None if at is None else _iso(at + view.wall_offset)
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
