@@ -245,6 +245,30 @@ def _ledger_verify(config: Config = None) -> None:
     raise typer.Exit(verify(config))
 
 
+@ledger_app.command("backup")
+def _ledger_backup(
+    file: Annotated[Path, typer.Argument(help="The copy to make; it must not be there yet.")], config: Config = None
+) -> None:
+    """Copy the ledger while the agent runs, as it is at one moment, and examine the copy.
+
+    Example: relaycanary ledger backup /var/backups/relaycanary-$(date +%F).db
+    """
+    from agent.commands.ledger import backup
+
+    raise typer.Exit(backup(file, config))
+
+
+@ledger_app.command("export")
+def _ledger_export(config: Config = None) -> None:
+    """Print every canary on record, one JSON object a line.
+
+    Example: relaycanary ledger export | jq -r 'select(.verdict == "fail") | [.started_at, .check, .outcome] | @csv'
+    """
+    from agent.commands.ledger import export
+
+    raise typer.Exit(export(config))
+
+
 @lab_app.callback()
 def _lab(
     context: typer.Context,

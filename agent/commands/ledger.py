@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from rich.text import Text
@@ -11,6 +12,7 @@ from agent.config.load import find, load
 from agent.config.pieces import ledger_file
 from agent.config.problems import SettingsError
 from agent.ledger import LedgerError, inspect
+from agent.ledger import backup as copies
 from agent.log import plain
 
 
@@ -62,6 +64,45 @@ def verify(config: Path | None = None) -> int:
         print(plain(problem))
     print(f"{_shown(url)}: {found}, {output.count(len(audit.problems), 'problem')}")
     return 1
+
+
+def backup(file: Path, config: Path | None = None) -> int:
+    """Copy the ledger to *file*, whether or not an agent is at work with it.
+
+    Returns:
+        The exit code: 0 if the copy is whole and on the disk, else 1, and there is none.
+    """
+    url = _ledger(config)
+    if url is None:
+        return 1
+    try:
+        with output.console(stderr=True).status("") as status:
+            status.update(Text(f"copying {_shown(url)}"))
+            canaries = copies.backup(url, file)
+    except LedgerError as error:
+        output.say(str(error))
+        return 1
+    print(f"{plain(str(file))}: {output.count(canaries, 'canary', 'canaries')} of {_shown(url)}, examined")
+    return 0
+
+
+def export(config: Path | None = None) -> int:
+    """Print every canary on record as a line of JSON, oldest first, all as they are at one moment.
+
+    Returns:
+        The exit code: 0, or 1 if the ledger cannot be read; then what was printed is not all.
+    """
+    url = _ledger(config)
+    if url is None:
+        return 1
+    try:
+        with inspect.exported(url) as canaries:
+            for canary in canaries:
+                print(json.dumps(canary))
+    except LedgerError as error:
+        output.say(str(error))
+        return 1
+    return 0
 
 
 def _ledger(config: Path | None) -> str | None:

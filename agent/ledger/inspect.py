@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.ledger import connect, records, servers, snapshot, verify
+from agent.ledger import connect, export, records, servers, snapshot, verify
 from agent.ledger.errors import LedgerError
 from agent.ledger.facts import ATTRIBUTED
 from agent.ledger.history import History
@@ -115,6 +116,17 @@ def history(url: str) -> Iterator[History]:
     """
     with _reading(url) as connection:
         yield History(connection)
+
+
+@contextmanager
+def exported(url: str) -> Iterator[Iterator[Mapping[str, Any]]]:
+    """Open the canaries of a ledger for reading, all of them from one transaction; see `export.rows`.
+
+    Raises:
+        LedgerError: as `picture`.
+    """
+    with _reading(url) as connection:
+        yield export.rows(connection)
 
 
 def upgrade(url: str) -> tuple[str | None, str]:
