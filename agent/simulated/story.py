@@ -36,6 +36,7 @@ _STAGES = {
 }
 _LOGIN = {Stage.AUTH: 0.25}
 _TYPICAL_DELIVERY = {"relay": 4.0, "direct_send": 2.5, "submission": 3.0, "graph_send": 2.0}
+_USUAL_PATIENCE = 60.0
 _SPREAD = 0.35  # sigma of the logarithm of a delivery time
 
 
@@ -137,7 +138,9 @@ def _canary(check: Check, slot: int, started: float, ago: float, dice: random.Ra
     if BLIND[1] < ago <= BLIND[0]:
         reason = "nobody could look into the mailbox"
         return _unseen(check, slot, started, accepted, submission, Outcome.UNOBSERVED, reason)
-    typical = _TYPICAL_DELIVERY.get(check.method, 3.0) * _by_hour(started) * (trouble.slower if trouble else 1.0)
+    patience = min(1.0, check.limits.late_after / _USUAL_PATIENCE)  # a lab in a hurry has mail in a hurry
+    typical = _TYPICAL_DELIVERY.get(check.method, 3.0) * patience * _by_hour(started)
+    typical *= trouble.slower if trouble else 1.0
     delivery = typical * math.exp(dice.gauss(0.0, _SPREAD))
     outcome = Outcome.LATE if submission + delivery > check.limits.late_after else Outcome.DELIVERED
     reasons: tuple[str, ...] = ()

@@ -37,8 +37,9 @@ def test_every_query_of_the_dashboards_brings_series(stack: Stack) -> None:
         for name, value in VARIABLES.items():
             expression = expression.replace(name, value)  # noqa: PLW2901
         stack.until(f"{title}: {expression}", lambda expression=expression: stack.query(expression))
+        # a level that a mailbox's mail does not carry is no number, and so is a share of nothing
         assert (
-            all(one["value"][1] != "NaN" for one in stack.query(expression))
+            any(one["value"][1] != "NaN" for one in stack.query(expression))
             or "histogram" in expression
             or "/" in expression
         )

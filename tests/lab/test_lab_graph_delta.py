@@ -70,10 +70,11 @@ def test_the_first_round_tells_all_and_the_next_what_is_new(graph, send, form):
 def test_a_round_comes_in_pages_that_tell_each_message_once(graph, send):
     sent = {send() for _ in range(5)}
     follower = Follower(graph, Prefer="odata.maxpagesize=2")
-    told = subjects(follower.round())
-    assert sent <= set(told)
-    assert len(told) == len(set(told))
-    assert follower.pages == -(-len(told) // 2)
+    told = follower.round()
+    assert sent <= set(subjects(told))
+    ids = [message["id"] for message in told]  # subjects may be alike: two bounces of one mail
+    assert len(ids) == len(set(ids))
+    assert follower.pages == -(-len(ids) // 2)
 
 
 def test_mail_that_comes_during_the_first_round_is_told_by_the_second(graph, send):

@@ -97,7 +97,8 @@ class ScriptedHttps:
         self._writers.add(writer)
         self.connections += 1
         try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):
+            # `stop` cancels: asyncio of Python 3.11 complains of a connection whose task ends as cancelled
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
                 while await self._exchange(reader, writer):
                     pass
         finally:
