@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from agent.ledger import records
+from agent.ledger import records, servers
 from agent.ledger.schema import bounces, canaries, evidence, sightings, specs
 from checks.core.model import Attempt, Check, Transcript
+from checks.core.servers import ServerTimes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +69,17 @@ class Bounced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFile:
-    """Everything about one canary. `transcript` and `headers` are None where there were none, or they were pruned."""
+    """Everything about one canary. `transcript` and `headers` are None where there were none, or they were pruned.
+
+    `servers` is what the servers' clocks say of its way; None if it was not seen, or its headers were not read.
+    """
 
     record: CanaryRecord
     transcript: Transcript | None
     headers: bytes | None
     seen: Sequence[Seen]
     bounced: Sequence[Bounced]
+    servers: ServerTimes | None = None
 
 
 _ROW: Select[Any] = select(canaries, specs.c.check).join(specs, specs.c.id == canaries.c.spec)
@@ -99,7 +104,9 @@ def one(connection: Connection, canary: str) -> CaseFile | None:
     about = select(evidence.c.kind, evidence.c.content).where(evidence.c.canary == canary)
     kept = {row.kind: row.content for row in connection.execute(about)}
     offset = record.offset
+    told = servers.read(connection, canary)
     return CaseFile(
+        servers=told[0] if told else None,
         record=record,
         transcript=records.load_transcript(kept["transcript"]) if "transcript" in kept else None,
         headers=records.unpack(kept["headers"]) if "headers" in kept else None,

@@ -30,7 +30,7 @@ from agent.report.tally import Counts, Latencies, PathTally, Refusal, Tally
 from agent.report.unobserved import unobserved
 from checks.core.model import Outcome, Reply, Stage
 from checks.core.stats import quantile
-from checks.knowledge import Diagnosis, diagnose, diagnose_text
+from checks.knowledge import Diagnosis, diagnose, diagnose_outcome, diagnose_text
 
 OVERALL = ""
 """The name of the path that is all of them together."""
@@ -80,7 +80,7 @@ def compute(history: History, period: Period, now: datetime, wishes: Wishes) -> 
         overall=_path(_together(tally.paths.values()), period, wishes, mine, earlier),
         paths=[_path(tally.paths[name], period, wishes, mine, earlier) for name in names],
         checks={name: ends(counts) for name, counts in sorted(tally.checks.items())},
-        incidents=[_explained(one) for one in found.incidents],
+        incidents=[_explained(one, tally.paths) for one in found.incidents],
         single_failures=found.single_failures,
         refusals=_top_refusals(tally.paths.values()),
         unobserved=unobserved(history, tally, Span(span.since, min(span.until, now.timestamp())), newest.offset, first),
@@ -233,8 +233,9 @@ def _top_refusals(paths: Iterable[PathTally]) -> Sequence[TopRefusal]:
     return told
 
 
-def _explained(incident: Incident) -> Incident:
-    found = diagnose_text(incident.words)
+def _explained(incident: Incident, paths: Mapping[str, PathTally]) -> Incident:
+    method = paths[incident.path].method if incident.path in paths else None
+    found = diagnose_outcome(Outcome(incident.outcome), [incident.words], method=method)
     return replace(incident, meaning=found.meaning, fix=found.fix) if found else incident
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from agent.ledger.cases import CaseFile
+from agent.server_words import clock_lines
 from agent.status import AgentView
 from agent.web import figures, message
 from agent.web.message import Mail
@@ -35,7 +36,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryPage:
-    """Everything on the page. `pruned` tells that there was evidence and it is gone."""
+    """Everything on the page. `clocks` says what servers' clocks tell, by label.
+
+    `pruned` tells that there was evidence and it is gone.
+    """
 
     version: str
     case: CaseFile
@@ -48,6 +52,7 @@ class CanaryPage:
     dialogue: Sequence[Line]
     waterfall: Markup
     mail: Mail | None
+    clocks: Sequence[tuple[str, str]]
     timeline: Sequence[Event]
     pruned: bool
 
@@ -72,6 +77,7 @@ def compose(view: AgentView, case: CaseFile) -> CanaryPage:
         dialogue=[Line(one.at - known.began_at, one.who, one.text) for one in known.dialogue] if known else (),
         waterfall=figures.waterfall(figures.bars(record)),
         mail=message.read(case.headers) if case.headers else None,
+        clocks=list(clock_lines(case.servers)) if case.servers else (),
         timeline=sorted(_timeline(case), key=lambda event: event.at),
         pruned=_pruned(case),
     )

@@ -147,3 +147,9 @@ def test_incidents_have_the_edges_of_the_failing_rows(figures, week):
     assert told.failures == len(failing)
     assert "535 5.7.139" in told.words
     assert "Set-CASMailbox" in told.fix
+
+
+def test_an_incident_without_words_of_a_server_is_explained_by_what_happened(figures):
+    told = next(one for one in figures.incidents if one.outcome == "junk")
+    assert told.meaning
+    assert told.fix

@@ -12,6 +12,7 @@ from agent.ledger import Ledger
 from agent.ledger.looks import LookRecord
 from agent.ledger.store import Judgement
 from agent.status import AgentView, CertificateView, CheckView, MailboxStatus, MailboxView, PathView
+from checks.core.findings import find
 from checks.core.model import (
     Check,
     Conclusion,
@@ -110,7 +111,9 @@ async def _one(ledger: Ledger, check: Check, at: float, said: str | None) -> Non
     if not isinstance(attempt, Refused):
         headers = HEADERS.format(said=HOSTILE[:900].replace("\x1b", "")).encode()
         look = a_look(at + 2.0)
-        found = replace(look, sightings=[a_sighting(canary, at + 2.63)], headers={canary.id: headers})
+        found = replace(
+            look, sightings=[a_sighting(canary, at + 2.63, findings=find(headers))], headers={canary.id: headers}
+        )
         await ledger.looked(found)
     (due,) = [one for one in await ledger.due(NOW + 1e6) if one.facts.canary.id == canary.id]
     await ledger.judged([Judgement(due=due, result=result)], at=at + 3)

@@ -87,6 +87,7 @@ async def test_a_success_shows_headers_hops_and_authentication(serving, agent, l
 
     assert "dmarc pass" in page.text
     assert "agent.contoso.example b.contoso.example ESMTPS 2023-11-14 22:13:21 UTC" in page.text
+    assert "by their own clocks: 3 s from the first hop to the last" in page.text
     assert "seen in folder INBOX of mailbox inbox" in page.text
     assert "concluded: delivered, verdict pass" in page.text
 

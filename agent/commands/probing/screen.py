@@ -11,8 +11,8 @@ from rich.text import Text
 
 from agent.commands.output import STYLES, span
 from agent.commands.probing.result import Result, headline, short
-from agent.commands.probing.servers import server_lines
 from agent.log import plain
+from agent.server_words import server_lines
 from checks.core import refusal
 from checks.core.model import Accepted, Attempt, Check, Refused, Stage, StageTiming, Untried
 from checks.ports import Endpoint

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.commands.output import span
+from agent.words import span
 from checks.core.servers import ClockOffset, ServerHop, ServerTimes
 
 
 def server_lines(times: ServerTimes) -> Iterator[tuple[str, str]]:
     """Yield label and text of each line: the hops, the sums, and how far the clocks are off."""
     yield from (("hop", _hop(hop)) for hop in times.hops)
+    yield from clock_lines(times)
+
+
+def clock_lines(times: ServerTimes) -> Iterator[tuple[str, str]]:
+    """Yield the same without the hops, for where these have a table of their own."""
     if sums := list(_sums(times)):
         yield "servers", f"by their own clocks: {'; '.join(sums)}"
     for clock in times.clocks:
