@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from agent.report.archive import Archive, Issue
+from agent.report.archive import Archive
+from agent.web.render import POLICY, page
 
 _TYPES = {
     "html": "text/html; charset=utf-8",
@@ -26,19 +24,6 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Reports - relaycanary</title>
-</head>
-<body>
-<h1>Reports</h1>
-{issues}
-</body>
-</html>
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +39,8 @@ class Reports:
     async def listed(self, _request: Request) -> Response:
         """Answer with the list, newest first."""
         issues = await asyncio.to_thread(self.archive.issues)
-        listed = f"<ul>\n{''.join(map(_line, issues))}</ul>" if issues else "<p>No report has been made yet.</p>"
-        return HTMLResponse(_PAGE.format(issues=listed))
+        content = await asyncio.to_thread(page, "reports.html.j2", issues=issues)
+        return HTMLResponse(content, headers={"Content-Security-Policy": POLICY})
 
     async def one(self, request: Request) -> Response:
         """Answer with one form of one report."""
@@ -67,12 +52,3 @@ class Reports:
         if kind != "html":
             headers["Content-Disposition"] = f'attachment; filename="relaycanary-{name.replace(" ", "-")}.{kind}"'
         return Response(content, headers=headers)
-
-
-def _line(issue: Issue) -> str:
-    name = html.escape(issue.name)
-    links = " ".join(f'<a href="/reports/{quote(issue.name)}/{kind}">{kind}</a>' for kind in issue.kinds)
-    sent = "not sent"
-    if issue.sent_at is not None:
-        sent = f"sent {datetime.fromtimestamp(issue.sent_at, UTC):%Y-%m-%d %H:%M} UTC"
-    return f"<li>{name}: {links} ({sent})</li>\n"

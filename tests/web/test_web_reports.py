@@ -22,7 +22,8 @@ async def test_reports_are_listed_with_links_to_their_forms(serving):
     async with serving() as client:
         answer = await client.get("/reports/")
     assert answer.status == 200
-    assert '<a href="/reports/2026-W47/pdf">pdf</a> (sent 2026-11-23 10:30 UTC)' in answer.text
+    assert '<a href="/reports/2026-W47/pdf"' in answer.text
+    assert ">2026-11-23 10:30:00 UTC</time>" in answer.text
 
 
 async def test_without_any_report_the_list_says_so(serving):
