@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from sqlalchemy import Connection, func, literal_column, select
 
@@ -87,14 +88,16 @@ class Questions:
             .offset(each - 1)
             .scalar_subquery()
         )
+        # SQLite shall go from the few standings to their canaries, by index: without the expression, and with an order,
+        # it walks through the whole table the other way round.
+        of_standing = canaries.c.name == standings.c.name.concat("")
         rows = self.connection.execute(
-            select(canaries.c.name, canaries.c.started_wall, canaries.c.verdict, canaries.c.end_to_end)
-            .select_from(standings.join(canaries, canaries.c.name == standings.c.name))
+            select(canaries.c.seq, canaries.c.name, canaries.c.started_wall, canaries.c.verdict, canaries.c.end_to_end)
+            .select_from(standings.join(canaries, of_standing))
             .where(canaries.c.seq >= func.coalesce(oldest, _LOWEST))
-            .order_by(canaries.c.seq)
-        )
+        ).all()
         found: dict[str, list[Point]] = {}
-        for name, started, verdict, seconds in rows:
+        for _, name, started, verdict, seconds in sorted(rows, key=itemgetter(0)):
             found.setdefault(name, []).append(Point(started, verdict, seconds))
         return found
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
+from types import MappingProxyType
 
 from markupsafe import Markup
 
 from agent.ledger.pages import Point
 from agent.words import count, span
+from checks.core.model import Verdict
 
 BARS = 30
 _WIDTH, _HEIGHT, _STEP = 150, 30, 5
 _LOWEST_BAR = 3
+_CLASSES: Mapping[str | None, str] = MappingProxyType({None: "waiting", **{one.value: one.value for one in Verdict}})
 
 
 def sparkline(points: Sequence[Point]) -> Markup:
@@ -29,14 +32,11 @@ def sparkline(points: Sequence[Point]) -> Markup:
         height = _HEIGHT if one.verdict else _LOWEST_BAR
         if one.seconds is not None:
             height = max(_LOWEST_BAR, round(_share(one.seconds, seen) * (_HEIGHT - 4)))
-        bars.append(
-            Markup('<rect class="{}" x="{}" y="{}" width="4" height="{}" rx="1"/>').format(
-                one.verdict or "waiting", left + place * _STEP, _HEIGHT - height, height
-            )
-        )
+        x, y = left + place * _STEP, _HEIGHT - height
+        bars.append(f'<rect class="{_CLASSES[one.verdict]}" x="{x}" y="{y}" width="4" height="{height}" rx="1"/>')
     return Markup(
         '<svg class="spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>'
-    ).format(_WIDTH, _HEIGHT, _WIDTH, _HEIGHT, _told(shown, seen), Markup("").join(bars))
+    ).format(_WIDTH, _HEIGHT, _WIDTH, _HEIGHT, _told(shown, seen), Markup("".join(bars)))  # noqa: S704 - numbers and words of our own
 
 
 def _share(seconds: float, seen: Sequence[float]) -> float:

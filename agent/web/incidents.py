@@ -13,7 +13,7 @@ from checks.knowledge import diagnose_outcome
 
 SPAN = 7 * 86400.0
 """How far back is looked, in seconds."""
-MOST = 2000
+MOST = 1000
 """How many failures are looked through, the newest ones."""
 
 
