@@ -63,6 +63,7 @@ class Transport:
             # They would be taken for bytes from inside TLS, and anybody on the way may have added them.
             raise MailboxUnreadable("tls", "the server spoke on in plain text after it had agreed to STARTTLS")
         try:
+            self._connected.getpeername()  # of one that is gone, wrap_socket leaves a half that nobody can close
             secured = context.wrap_socket(self._connected, server_hostname=host, do_handshake_on_connect=False)
             self._sock = secured
             self._patiently(secured.do_handshake)
