@@ -79,7 +79,7 @@ def _missing(check: Check, site: str) -> dict[str, Any]:
         "alert": "RelaycanaryCheckMissing",
         "expr": f'absent_over_time(relaycanary_check_info{{check="{check.name}", site="{site}"}}[15m])',
         "for": "5m",  # a Prometheus that has just been set up has seen no check yet
-        "labels": {"severity": check.severity, "check": check.name, "path": check.path, "site": site},
+        "labels": {"severity": "warning", "check": check.name, "path": check.path, "site": site},
         "annotations": {
             "summary": "A check that the settings name is not exported.",
             "description": f"Prometheus has not seen check {check.name} of site {site} for 15 minutes: the agent is"

@@ -77,7 +77,7 @@ class CheckSettings(Section):
     """One check: path, mailbox, schedule and patience. All times are in seconds.
 
     `to` is the mailbox's own address unless it says otherwise: an alias of it, or for a negative check an address
-    that must be refused.
+    that must be refused. `severity` is that of the alert that says so when mail is refused, lost, bounced or in Junk.
     """
 
     path: Text
@@ -87,7 +87,7 @@ class CheckSettings(Section):
     late_after: Duration = Field("60s", validate_default=True)
     lost_after: Duration = Field("10m", validate_default=True)
     observe_within: Duration = Field("24h", validate_default=True)
-    severity: Severity = "warning"
+    severity: Severity = "critical"
     expect: Expect = Expect()
 
     @field_validator("every")

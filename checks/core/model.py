@@ -238,7 +238,7 @@ class Check:
     recipient: str
     limits: Limits
     expect: Expectations = field(default_factory=Expectations)
-    severity: str = "warning"
+    severity: str = "critical"
     bounces: str | None = None
 
 

@@ -796,7 +796,7 @@ def test_a_gateway_that_reports_what_it_holds_back_is_no_delivery(tmp_path):
         ({"mailbox": "other"}, False),
         ({"recipient": "canary@elsewhere.example"}, False),
         ({"expect": Expectations(refused="5.7.*")}, False),
-        ({"severity": "critical"}, True),
+        ({"severity": "warning"}, True),
         ({"limits": Limits(every=120, late_after=60, lost_after=600)}, True),
     ],
 )

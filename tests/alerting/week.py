@@ -19,13 +19,17 @@ ALWAYS = frozenset(METHODS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """What happens to the canaries of some checks from one minute to another. `pages` is the alert that must page."""
+    """What happens to the canaries of some checks from one minute to another.
+
+    `pages` is the alert that must page, `warns` the one that must fire and page nobody.
+    """
 
     begins: int
     ends: int
     outcome: str
     checks: frozenset[str]
-    pages: str | None
+    pages: str | None = None
+    warns: str | None = None
     every: int = 1
 
 
@@ -63,15 +67,20 @@ INCIDENTS: Sequence[Incident] = (
         ends=day(4, 13),
         outcome="late",
         checks=frozenset({"relay"}),
-        pages="RelaycanaryLatencyBudgetBurning",
+        warns="RelaycanaryLatencyBudgetBurning",
     ),
     # One failure is no incident: a greylisted message, a lost one, a late one, each by itself.
-    Incident(begins=day(5, 2), ends=day(5, 2, 1), outcome="rejected", checks=frozenset({"relay"}), pages=None),
-    Incident(begins=day(5, 6), ends=day(5, 6, 1), outcome="lost", checks=frozenset({"direct"}), pages=None),
-    Incident(begins=day(5, 9), ends=day(5, 9, 1), outcome="late", checks=frozenset({"submission"}), pages=None),
+    Incident(begins=day(5, 2), ends=day(5, 2, 1), outcome="rejected", checks=frozenset({"relay"})),
+    Incident(begins=day(5, 6), ends=day(5, 6, 1), outcome="lost", checks=frozenset({"direct"})),
+    Incident(begins=day(5, 9), ends=day(5, 9, 1), outcome="late", checks=frozenset({"submission"})),
     # Every tenth message fails for two hours: that is degraded, and nobody is woken.
     Incident(
-        begins=day(6, 4), ends=day(6, 6), outcome="rejected", checks=frozenset({"submission"}), pages=None, every=10
+        begins=day(6, 4),
+        ends=day(6, 6),
+        outcome="rejected",
+        checks=frozenset({"submission"}),
+        warns="RelaycanaryPathDegraded",
+        every=10,
     ),
 )
 

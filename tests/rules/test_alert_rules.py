@@ -60,6 +60,18 @@ def test_an_alert_has_a_severity_a_constant_summary_a_description_and_its_links(
     assert "/d/relaycanary-" in words["dashboard_url"]
 
 
+def test_what_wakes_people_is_mail_that_does_not_get_through_and_an_agent_that_sees_nothing() -> None:
+    severities: dict[str, set[str]] = {}
+    for rule in alerts():
+        severities.setdefault(str(rule["alert"]).removeprefix("Relaycanary"), set()).add(rule["labels"]["severity"])
+    of_the_check = {name for name, found in severities.items() if "{{ $labels.severity }}" in found}
+    refused = {"PathBroken", "CheckRefused", "ForbiddenMailAccepted"}
+    assert of_the_check == refused | {"MailLost", "MailBounced", "MailInJunk", "MailInDoubt"}
+    always = {name for name, found in severities.items() if "critical" in found}
+    blind = {"AgentDown", "AgentMissing", "NotScheduling", "LedgerFailing", "MailboxUnreadable"}
+    assert always == blind | {"AllPathsDown", "CertificateExpiring", "CredentialExpiring"}
+
+
 def test_rules_use_only_metrics_that_the_agent_exports_and_records_that_exist() -> None:
     recorded = {rule["record"] for rule in all_rules() if "record" in rule}
     used: set[str] = set()

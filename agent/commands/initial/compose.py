@@ -229,5 +229,5 @@ def _check(answers: Answers, method: Method | None) -> list[str]:
         _line("every: 5m", "a mailbox may submit 30 messages a minute" if method is Method.SUBMISSION else ""),
         _line("late_after: 60s", "later than this is a warning"),
         _line("lost_after: 10m", "not seen by then, in a mailbox that could be read"),
-        _line("severity: critical"),
+        _line("severity: critical", "who is told when this way is broken: warning wakes nobody"),
     ]

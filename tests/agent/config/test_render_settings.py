@@ -45,7 +45,7 @@ def test_defaults_are_filled_in_and_durations_are_written_as_people_do(workspace
         "late_after": "1m",
         "lost_after": "10m",
         "observe_within": "1d",
-        "severity": "warning",
+        "severity": "critical",
         "expect": {
             "placement": "inbox",
             "authserv_ids": [],

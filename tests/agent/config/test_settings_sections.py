@@ -34,7 +34,7 @@ def test_the_smallest_settings_have_a_default_for_everything_else(workspace):
         recipient="canary@outside.example",
         limits=Limits(every=60, late_after=60, lost_after=600, observe_within=86400),
         expect=Expectations(),
-        severity="warning",
+        severity="critical",
         bounces="outside",
     )
 
