@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from agent.clock import SystemClock
 from agent.commands import output
+from agent.commands.progress import Bar, bar
 from agent.config.load import find, load
 from agent.config.problems import SettingsError
 from agent.config.settings import Settings
@@ -84,37 +84,31 @@ def _finding_as_json(finding: Finding) -> dict[str, str | None]:
 
 
 def _examine(settings: Settings, *, silent: bool) -> Report:
-    screen = output.console(stderr=True)
-    progress = Progress(
-        TextColumn("examining"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}", markup=False),
-        console=screen,
-        transient=True,
-        disable=silent or not screen.is_terminal or not output.console().is_terminal,
-    )
-    with progress:
-        return asyncio.run(examine(settings, SystemClock(), _Watcher(progress)))
+    with bar("examining", silent=silent or not output.console().is_terminal) as shown:
+        return asyncio.run(examine(settings, SystemClock(), _Watcher(shown)))
 
 
 class _Watcher:
     """Shows on the terminal how far it has come, and what is still awaited."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=None)
+    def __init__(self, shown: Bar) -> None:
+        self._bar = shown
         self._open: list[str] = []
+        self._number = 0
 
     def planned(self, subjects: Sequence[str]) -> None:
         """Show how much there is to do."""
-        self._open = list(subjects)
-        self._progress.update(self._task, total=len(subjects))
+        self._open, self._number = list(subjects), len(subjects)
+        self._show()
 
     def done(self, subject: str, _status: Status) -> None:
         """Show what is left."""
         self._open.remove(subject)
-        self._progress.update(self._task, advance=1, description=", ".join(map(plain, self._open[:3])))
+        self._show()
+
+    def _show(self) -> None:
+        self._bar.reach(self._number - len(self._open), self._number)
+        self._bar.say(f"examining {', '.join(self._open[:3])}")
 
 
 def _show(report: Report, screen: Console) -> None:

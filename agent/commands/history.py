@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
 from agent.clock import SystemClock
 from agent.commands import output
+from agent.commands.progress import bar
 from agent.config.load import load
 from agent.config.problems import SettingsError
 from agent.config.settings import Settings
@@ -67,11 +66,8 @@ def _fill(settings: Settings, days: float) -> int:
     checks = [check for check in settings.checks.values() if check.expect.refused is None]
     now = SystemClock().now().timestamp()
     past = story.past(checks, site=settings.agent.site, until=now, days=days, every=_EVERY)
-    screen = output.console(stderr=True)
-    columns = (TextColumn("making up the past"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("", total=past.most)
-        return simulated.fill(settings.agent.ledger, past, lambda written: bar.update(task, completed=written))
+    with bar("making up the past") as shown:
+        return simulated.fill(settings.agent.ledger, past, lambda written: shown.reach(written, past.most))
 
 
 def _made(url: str) -> bool:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
-from rich.text import Text
-
 from agent.commands import output
+from agent.commands.progress import bar
 from agent.config.load import find, load
 from agent.config.pieces import ledger_file
 from agent.config.problems import SettingsError
 from agent.ledger import LedgerError, inspect
 from agent.ledger import backup as copies
 from agent.log import plain
+
+_AT_ONCE = 1000
 
 
 def upgrade(config: Path | None = None) -> int:
@@ -51,8 +53,8 @@ def verify(config: Path | None = None) -> int:
     if url is None:
         return 1
     try:
-        with output.console(stderr=True).status("") as status:
-            audit = inspect.audit(url, lambda what: status.update(Text(f"examining {what} of {_shown(url)}")))
+        with bar("examining") as shown:
+            audit = inspect.audit(url, lambda what: shown.say(f"examining {what} of {_shown(url)}"))
     except LedgerError as error:
         output.say(str(error))
         return 1
@@ -76,8 +78,7 @@ def backup(file: Path, config: Path | None = None) -> int:
     if url is None:
         return 1
     try:
-        with output.console(stderr=True).status("") as status:
-            status.update(Text(f"copying {_shown(url)}"))
+        with bar(f"copying {_shown(url)}"):
             canaries = copies.backup(url, file)
     except LedgerError as error:
         output.say(str(error))
@@ -96,9 +97,12 @@ def export(config: Path | None = None) -> int:
     if url is None:
         return 1
     try:
-        with inspect.exported(url) as canaries:
-            for canary in canaries:
+        # on the terminal itself a bar would stand between the lines
+        with inspect.exported(url) as export, bar("exporting canaries", silent=sys.stdout.isatty()) as shown:
+            for number, canary in enumerate(export.canaries, start=1):
                 print(json.dumps(canary))
+                if number % _AT_ONCE == 0:
+                    shown.reach(number, export.number)
     except LedgerError as error:
         output.say(str(error))
         return 1

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agent.clock import SystemClock
 from agent.commands import output
 from agent.commands.parts import archive_of
+from agent.commands.progress import bar
 from agent.commands.reporting.ahead import ahead
 from agent.commands.reporting.choice import Choice, WrongChoice
 from agent.commands.reporting.send import send
@@ -83,13 +80,13 @@ def _figures(settings: Settings, choice: Choice) -> Figures:
     section = settings.sections.report
     zone = ZoneInfo(section.timezone if section else "UTC")
     now = SystemClock().now()
-    with history(settings.agent.ledger) as past, _progress() as progress:
+    with history(settings.agent.ledger) as past, bar("counting canaries") as shown:
         period = choice.period(zone, now, past.first_started())
         wishes = Wishes(
             objective=section.objective if section else Wishes().objective,
             after=settings.sections.alerts.after if settings.sections.alerts else Wishes().after,
             ahead=list(ahead(settings, now)),
-            progress=progress,
+            progress=shown.reach,
         )
         return compute(past, period, now, wishes)
 
@@ -108,13 +105,3 @@ def _send(settings: Settings, figures: Figures) -> int:
         archive.note_sent(figures.name, served, SystemClock().now().timestamp())
         print(f"the report {figures.name} was sent to {plain(', '.join(served))}")
     return 1 if failed else 0
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error where that is a terminal; nothing otherwise."""
-    screen = output.console(stderr=True)
-    columns = (TextColumn("counting canaries"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, number: bar.update(task, completed=done, total=number)

@@ -54,6 +54,14 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """How many canaries are on record, and each of them, oldest first."""
+
+    number: int
+    canaries: Iterator[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What is on record of one canary: its verdict once there is one, where it was first seen, its headers there.
 
@@ -119,14 +127,14 @@ def history(url: str) -> Iterator[History]:
 
 
 @contextmanager
-def exported(url: str) -> Iterator[Iterator[Mapping[str, Any]]]:
+def exported(url: str) -> Iterator[Export]:
     """Open the canaries of a ledger for reading, all of them from one transaction; see `export.rows`.
 
     Raises:
         LedgerError: as `picture`.
     """
     with _reading(url) as connection:
-        yield export.rows(connection)
+        yield Export(number=verify.count_canaries(connection), canaries=export.rows(connection))
 
 
 def upgrade(url: str) -> tuple[str | None, str]:
