@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select, update
 
+from agent.ledger import silences
 from agent.ledger.schema import blind, canaries, evidence, meta
 from agent.ledger.writer import Transaction
 
@@ -40,4 +41,5 @@ def prune(transaction: Transaction, *, now: float, keep: Retention, limit: int =
         if not changed.rowcount:
             connection.execute(insert(meta).values(name="pruned_at", value=str(now)))
     gone += connection.execute(delete(blind).where(blind.c.ended_at < now - keep.rows)).rowcount
+    gone += silences.prune(connection, before=now - keep.rows)
     return gone + pruned

@@ -234,3 +234,20 @@ histograms = Table(
     Column("counts", Text, nullable=False),
     Column("sum", Double, nullable=False),
 )
+
+# Times in which nobody is told of what fails, by the wall clock: people agree on them. What is None fits everything.
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("author", String(100), nullable=False),
+    Column("reason", String(1000), nullable=False),
+    Column("created_wall", Double, nullable=False),
+    Column("starts_wall", Double, nullable=False),
+    Column("ends_wall", Double, nullable=False),
+    Column("ended_by", String(100)),  # who ended it before its time
+    Column("check", String(40)),
+    Column("path", String(40)),
+    Column("site", String(64)),
+)
+Index("ix_silences_ends_wall", silences.c.ends_wall)

@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.ledger import canaries, cleanup, connect, facts, looks, verify
+from agent.ledger import canaries, cleanup, connect, facts, looks, silences, verify
 from agent.ledger import prune as pruning
 from agent.ledger import snapshot as pictures
 from agent.ledger.cleanup import Stored
@@ -25,6 +25,7 @@ from agent.ledger.pages import Questions
 from agent.ledger.prune import Retention
 from agent.ledger.schema import canaries as canaries_table
 from agent.ledger.schema import folders, runs
+from agent.ledger.silences import Silence
 from agent.ledger.snapshot import Snapshot
 from agent.ledger.totals import adopt_buckets, buckets
 from agent.ledger.writer import Transaction, Writer
@@ -184,6 +185,20 @@ class Ledger:
     async def deleted(self, stored: Sequence[Stored], *, at: float) -> None:
         """Write down that these messages are gone."""
         await self._writer.do(lambda transaction: cleanup.deleted(transaction, stored, at=at))
+
+    async def silence(self, silence: Silence) -> None:
+        """Write a silence down."""
+        await self._writer.do(lambda transaction: silences.create(transaction.connection, silence))
+
+    async def end_silence(self, name: str, *, author: str, at: float) -> Silence | None:
+        """End a silence at *at* (Unix time); None if none of that id is in force or to come."""
+        return await self._writer.do(
+            lambda transaction: silences.end(transaction.connection, name, author=author, at=at)
+        )
+
+    async def silences(self, *, ending_after: float) -> Sequence[Silence]:
+        """List the silences that end after *ending_after* (Unix time), in the order of their beginning."""
+        return await self.read(lambda connection: silences.listed(connection, ending_after=ending_after))
 
     async def snapshot(self) -> Snapshot:
         """Take one consistent picture."""

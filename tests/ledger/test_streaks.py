@@ -99,6 +99,7 @@ async def test_an_older_ledger_gets_the_streaks_that_its_rows_tell(tmp_path: Pat
         connection.execute(text("DROP INDEX ix_canaries_started_wall"))
         connection.execute(text("ALTER TABLE standings DROP COLUMN servers"))
         connection.execute(text("DROP INDEX ix_canaries_failed"))
+        connection.execute(text("DROP TABLE silences"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     assert upgrade(engine)[0] == "0002"
     engine.dispose()
