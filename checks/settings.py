@@ -85,13 +85,16 @@ class FileReference(Section):
     """A file that is named, not quoted: ``{file: /etc/relaycanary/relay.pem}``."""
 
     file: Path
+    """The name of the file. Example: `/etc/relaycanary/relay.pem`"""
 
 
 class SecretReference(Section):
     """Where a secret is kept: ``{env: NAME}`` or ``{file: PATH}``. Never the secret itself."""
 
     env: Text | None = None
+    """The name of an environment variable. Example: `APP_SECRET`"""
     file: Path | None = None
+    """The name of a file. Example: `/etc/relaycanary/app`"""
 
     @model_validator(mode="before")
     @classmethod

@@ -20,25 +20,46 @@ class Expect(Section):
     """What a check demands of its canaries.
 
     The words for results are those of RFC 8601 2.7, and what Exchange Online writes beside them (`bestguesspass`,
-    and `softpass` of its composite authentication). `authserv_ids` are the identifiers of the receiving servers whose
-    Authentication-Results count, an empty one for headers without any, as Exchange Online may write them; by default
-    the topmost header counts. `tls_hops` says where `tls` is demanded: on the way from us, or wherever a host passes
-    the message on. `max_hop_delay` is in seconds, by the servers' clocks.
+    and `softpass` of its composite authentication).
     """
 
     placement: Literal["inbox", "any"] = "inbox"
+    """`inbox`: not in Junk, and not marked so by the service. `any`: anywhere. Example: `any`"""
     refused: RegularExpression | None = None
+    """The opposite: the message must be refused, with an enhanced code that matches; nothing else may be
+    demanded then.
+
+    Example: `"5.4.1|5.7.*"`
+    """
     spf: Literal["pass", "fail", "softfail", "neutral", "none", "policy", "temperror", "permerror"] | None = None
+    """The result of SPF, as the receiver stamped it. Example: `pass`"""
     dkim: Literal["pass", "fail", "neutral", "none", "policy", "temperror", "permerror"] | None = None
+    """The result of DKIM. Example: `pass`"""
     dmarc: Literal["pass", "bestguesspass", "fail", "none", "temperror", "permerror"] | None = None
+    """The result of DMARC. Example: `pass`"""
     compauth: Literal["pass", "softpass", "fail", "none"] | None = None
+    """The result of Exchange Online's composite authentication. Example: `pass`"""
     authserv_ids: Annotated[tuple[AuthservId, ...], Field(max_length=20)] = ()
+    """The receiving servers whose Authentication-Results count, `""` for headers without a name; by default the
+    topmost header counts.
+
+    Example: `[mx.provider.example]`
+    """
     tls: Annotated[Literal["1.2", "1.3"] | None, DecimalText] = None
+    """The lowest version of TLS. Example: `"1.2"`"""
     tls_hops: Literal["first", "every"] = "first"
+    """Where `tls` is demanded: from us to the first server, or wherever a host passed the message on.
+
+    Example: `every`
+    """
     attributed: StrictBool | None = None
+    """Whether it came in through your connector; judged once a canary of this check has shown one. Example: `true`"""
     scl_max: Annotated[StrictInt, Field(ge=-1, le=9)] | None = None
+    """The highest spam confidence level. Example: `1`"""
     max_hop_delay: Duration | None = None
+    """The longest time between two hops, by the servers' clocks. Example: `30s`"""
     headers: tuple[FieldName, ...] = ()
+    """Header fields that must be there. Example: `[X-OriginatorOrg]`"""
 
     @model_validator(mode="after")
     def _demands_something(self) -> Self:
@@ -74,21 +95,33 @@ class Expect(Section):
 
 
 class CheckSettings(Section):
-    """One check: path, mailbox, schedule and patience. All times are in seconds.
-
-    `to` is the mailbox's own address unless it says otherwise: an alias of it, or for a negative check an address
-    that must be refused. `severity` is that of the alert that says so when mail is refused, lost, bounced or in Junk.
-    """
+    """One check: path, mailbox, schedule and patience. All times are in seconds."""
 
     path: Text
+    """The way to send, one of `paths`. Example: `relay`"""
     mailbox: Text
+    """Where the canary arrives, one of `mailboxes`. Example: `outside`"""
     to: Address | None = None
+    """The recipient, where it is not the mailbox's own address: an alias of it, or an address that must be
+    refused.
+
+    Example: `canary+relay@outside.example`
+    """
     every: Duration
+    """The time between two canaries, at least `1s`. Example: `5m`"""
     late_after: Duration = Field("60s", validate_default=True)
+    """The age at which a canary that was not seen is late. Example: `2m`"""
     lost_after: Duration = Field("10m", validate_default=True)
+    """The age at which it is lost; longer than `late_after`. Example: `30m`"""
     observe_within: Duration = Field("24h", validate_default=True)
+    """How long after `lost_after` somebody has to have looked; else it becomes `unobserved`. Example: `12h`"""
     severity: Severity = "critical"
+    """The severity of the alert that says when mail of this check is refused, lost, bounced or in Junk.
+
+    Example: `warning`
+    """
     expect: Expect = Expect()
+    """What the mail itself must say: see below. Example: `{spf: pass, tls: "1.2"}`"""
 
     @field_validator("every")
     @classmethod

@@ -49,24 +49,37 @@ def _path_segment(value: str) -> str:
 
 
 class SigningKey(Section):
-    """A key that signs canaries, or did: `id` is written into every canary, `secret` never is."""
+    """A key that signs canaries, or did."""
 
     id: Annotated[Text, AfterValidator(_key_id)]
+    """Its name, which is written into every canary: 1 to 16 letters and digits, never used again for another
+    key.
+
+    Example: `k1`
+    """
     secret: SecretReference
+    """The key itself: at least 16 bytes, better 32 random ones. Example: `{file: /etc/relaycanary/k1}`"""
 
 
 class Agent(Section):
-    """The agent itself. The first key signs; all are accepted, so that keys can be rotated.
-
-    `keep` is how long canaries stay in their mailbox, `ledger_keep` how long their record stays in the ledger, both
-    in seconds. A relative ledger lies beside the settings file.
-    """
+    """The agent itself."""
 
     site: Name = "default"
+    """Where this agent stands: a label of its metrics, and what pages and alerts call it. Example: `ams1`"""
     ledger: LedgerUrl = "sqlite:///relaycanary.db"
+    """The durable record. Three slashes and a relative name: beside the settings file.
+
+    Example: `sqlite:////var/lib/relaycanary/ledger.db`
+    """
     signing_keys: Annotated[tuple[SigningKey, ...], Field(min_length=1)]
+    """What proves that a canary is ours. The first key signs; all are accepted, so that keys can be replaced.
+
+    Example: `[{id: k1, secret: {file: /etc/relaycanary/k1}}]`
+    """
     keep: Duration = Field("7d", validate_default=True)
+    """How long canaries stay in their mailbox. Example: `2d`"""
     ledger_keep: Duration = Field("400d", validate_default=True)
+    """How long their record stays in the ledger; counters are kept for ever. Example: `90d`"""
 
     @field_validator("signing_keys")
     @classmethod
@@ -81,15 +94,27 @@ class WebLogin(Section):
     """What a reader of the pages and the metrics must show (HTTP Basic, RFC 7617)."""
 
     username: Text
+    """The user name. Example: `prometheus`"""
     password: SecretReference
+    """Where the password is kept. Example: `{file: /etc/relaycanary/web-password}`"""
 
 
 class Web(Section):
-    """The HTTP server. `token` is what a request that changes state must bear; without it there are none."""
+    """The HTTP server: metrics, pages, API."""
 
     auth: WebLogin | None = None
+    """The login of readers. Without it everybody may read who can connect, so that only loopback is allowed.
+
+    Example: `{username: prometheus, password: {file: /etc/relaycanary/web-password}}`
+    """
     token: SecretReference | None = None
+    """The bearer token of requests that change something: reload, a canary on demand. Without it there are
+    none.
+
+    Example: `{file: /etc/relaycanary/web-token}`
+    """
     listen: Listen = Field("127.0.0.1:9825", validate_default=True)
+    """Address and port; anything but loopback demands `auth`. Example: `"[::1]:9825"`"""
 
     @property
     def host(self) -> str:
@@ -117,16 +142,25 @@ class PasswordCredential(Section):
     """A user name and a password (AUTH LOGIN and PLAIN, IMAP LOGIN)."""
 
     kind: Literal["password"]
+    """What kind of login it is. Example: `password`"""
     username: Text
+    """The login, for most providers the address of the mailbox. Example: `canary@outside.example`"""
     password: SecretReference
+    """Where the password is kept. Example: `{file: /etc/relaycanary/outside}`"""
 
 
 class TokenCredential(Section):
     """A user name and a bearer token that somebody else renews (XOAUTH2)."""
 
     kind: Literal["token"]
+    """What kind of login it is. Example: `token`"""
     username: Text
+    """The mailbox that the token is for. Example: `noreply@contoso.com`"""
     token: SecretReference
+    """Where the access token is kept; it is read anew for each login.
+
+    Example: `{file: /run/relaycanary/noreply.token}`
+    """
 
 
 NO_CLIENT_ID = "00000000-0000-0000-0000-000000000000"
@@ -134,22 +168,34 @@ NO_CLIENT_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class EntraCredential(Section):
-    """An app registration: its tokens come from Microsoft's identity platform by client credentials.
-
-    `cloud` chooses Microsoft's hosts (M365 national clouds); `authority` (the tenant is added to it) and `graph_url`
-    (without the version) name others instead, and `ca_file` the CAs to trust there *instead of* the system's.
-    """
+    """An app registration: its tokens come from Microsoft's identity platform by client credentials."""
 
     kind: Literal["entra"]
+    """What kind of login it is. Example: `entra`"""
     tenant: Annotated[Text, AfterValidator(_path_segment)]
+    """The tenant, by its id or one of its domains. Example: `contoso.onmicrosoft.com`"""
     client_id: Text
+    """The application (client) ID of the registration. Example: `4b1c0a53-77d2-4f3e-9a51-6d1f0c2b8e90`"""
     client_secret: SecretReference | None = None
+    """Where the client secret is kept. Exactly one of this and `certificate`.
+
+    Example: `{file: /etc/relaycanary/app}`
+    """
     client_secret_expires: date | None = None
+    """When the secret ends, which nothing but you can tell: an alert comes before. Example: `2028-06-30`"""
     certificate: FileReference | None = None
+    """A PEM file with certificate and private key, instead of a secret. Example: `{file: /etc/relaycanary/app.pem}`"""
     cloud: Literal["global", "gcc-high", "dod", "china"] = "global"
+    """Which of Microsoft's clouds the tenant is in. Example: `gcc-high`"""
     authority: HttpsUrl | None = None
+    """Another identity platform than the cloud's; the tenant is added to it.
+
+    Example: `https://login.microsoftonline.us`
+    """
     graph_url: HttpsUrl | None = None
+    """Another address of Graph than the cloud's, without the version. Example: `https://graph.microsoft.us`"""
     ca_file: Path | None = None
+    """The CAs to trust there *instead of* the system's, in PEM. Example: `/etc/relaycanary/proxy-ca.pem`"""
 
     @model_validator(mode="after")
     def _one_proof(self) -> Self:
@@ -167,39 +213,53 @@ CREDENTIALS: Mapping[str, type[CredentialSettings]] = MappingProxyType(
 
 
 class Channel(Section):
-    """Where alerts of at least one severity go; the URL holds a secret, so it is one."""
+    """Where alerts of at least one severity go."""
 
     url: SecretReference
+    """Where the URL is kept, which holds a secret. Example: `{env: PAGER_URL}`"""
     severity: Severity = "warning"
+    """What is sent there: alerts of this severity and above. Example: `critical`"""
 
 
 class Heartbeat(Section):
     """A dead man's switch outside: it raises the alarm when the agent stops calling."""
 
     url: SecretReference
+    """Where the address to call is kept. Example: `{env: HEARTBEAT_URL}`"""
     every: Duration = Field("60s", validate_default=True)
+    """How often it is called. Example: `5m`"""
 
 
 class Alerts(Section):
     """Who is told, after how many failing verdicts in a row."""
 
     after: Annotated[StrictInt, Field(ge=1, le=1000)] = 2
+    """How many failing verdicts in a row make an alert, per check. Example: `3`"""
     channels: tuple[Channel, ...] = ()
+    """Where alerts go. Example: `[{url: {env: PAGER_URL}, severity: critical}]`"""
     heartbeat: Heartbeat | None = None
+    """A watchdog elsewhere that notices when this agent is gone. Example: `{url: {env: HEARTBEAT_URL}, every: 60s}`"""
 
 
 class Report(Section):
-    """The weekly report, and the path it is sent by. `objective` is the share of canaries that is to be on time."""
+    """The weekly report."""
 
     schedule: Annotated[Text, AfterValidator(_schedule)] = "mon 07:00"
+    """The day and the time it is sent at. Example: `tue 06:30`"""
     timezone: Annotated[Text, AfterValidator(_timezone)] = "UTC"
+    """The time zone of the schedule, and of days and weeks in the report. Example: `Europe/Amsterdam`"""
     to: Annotated[tuple[Address, ...], Field(min_length=1)]
+    """Who gets it. Example: `[mail-team@contoso.com]`"""
     path: Text
+    """The path it is sent by, one of `paths`. Example: `submission`"""
     objective: Annotated[float, Field(ge=0.5, lt=1.0, allow_inf_nan=False)] = 0.99
+    """The share of canaries that is to be on time. Example: `0.995`"""
 
 
 class Sentry(Section):
-    """Where the agent's own errors go; with `check_ins` each check has a monitor there (Sentry Crons)."""
+    """Where the agent's own errors go."""
 
     dsn: SecretReference
+    """Where the project's DSN is kept. Example: `{env: SENTRY_DSN}`"""
     check_ins: StrictBool = True
+    """Whether each check has a monitor there (Sentry Crons). Example: `false`"""

@@ -43,21 +43,24 @@ def _folder(value: str) -> str:
 
 
 class GraphSettings(Section):
-    """Which mailbox, and what to watch in it.
-
-    `credential` names an entry of the credentials, of kind entra, which also says where Graph is. `folders` are
-    watched, by their well-known names, which are the same in every language, or by ids. `poll` is how often they are
-    looked into: Graph gives no notice to who cannot be called back. `timeout` is how long one answer may take.
-    """
+    """Which mailbox, and what to watch in it."""
 
     credential: Text
+    """The app, one of `credentials`, of kind `entra`; it also says where Graph is. Example: `app`"""
     address: Address
+    """The address that canaries are sent to. Example: `canary@contoso.com`"""
     folders: Annotated[tuple[Annotated[Text, AfterValidator(_folder)], ...], Field(min_length=1, max_length=20)] = (
         "inbox",
         _JUNK,
     )
+    """The folders to watch: by their well-known names, which are the same in every language, or by ids.
+
+    Example: `[inbox, junkemail, sentitems]`
+    """
     poll: Duration = 5.0
+    """How often they are looked into: Graph gives no notice to who cannot be called back. Example: `10s`"""
     timeout: Duration = 30.0
+    """How long one answer may take. Example: `20s`"""
 
     def is_sent(self, folder: str) -> bool:
         """Tell whether *folder* is the one with copies of sent mail."""

@@ -36,25 +36,36 @@ _SENT_NAMES = frozenset({"sent items", "sent messages", "sent mail", "sent"})
 
 
 class ImapSettings(Section):
-    """Where the mailbox is, and what to watch in it.
-
-    `tls`: implicit is TLS from the first byte (RFC 8314), starttls demands STARTTLS, none is for loopback only.
-    `credential` names an entry of the credentials; a bearer token is presented for the mailbox `address`. `folders`
-    are watched; news are awaited in the first. `junk` and `sent` name the Junk folder and the one with copies of sent
-    mail where the names do not tell: mailboxes of Exchange have them in the owner's language. `timeout` is how long the
-    server may take for one answer.
-    """
+    """Where the mailbox is, and what to watch in it."""
 
     host: Host
+    """The IMAP server. Example: `outlook.office365.com`"""
     tls: Literal["implicit", "starttls", "none"] = "implicit"
+    """`implicit`: TLS from the first byte (RFC 8314); `starttls`: STARTTLS or nothing; `none`: for loopback
+    only.
+
+    Example: `starttls`
+    """
     port: Port = Field(default_factory=lambda found: _PORTS.get(found.get("tls", ""), 993))
+    """The TCP port: 993 for `implicit`, else 143, unless set otherwise. Example: `993`"""
     ca_file: Path | None = None
+    """The CAs to trust *instead of* the system's, in PEM. Example: `/etc/relaycanary/imap-ca.pem`"""
     credential: Text
+    """The login, one of `credentials`; a bearer token is presented for the mailbox `address`. Example: `outside`"""
     address: Address
+    """The address that canaries are sent to. Example: `canary@outside.example`"""
     folders: Annotated[tuple[Text, ...], Field(min_length=1, max_length=20)] = ("INBOX", "Junk Email")
+    """The folders to watch; news are awaited in the first. Example: `[INBOX, Junk]`"""
     junk: Text | None = None
+    """Which of them is the Junk folder, where its name does not tell: Exchange names it in the owner's
+    language.
+
+    Example: `Junk-E-Mail`
+    """
     sent: Text | None = None
+    """Which of them has copies of sent mail, where its name does not tell. Example: `Gesendete Elemente`"""
     timeout: Duration = 30.0
+    """How long the server may take for one answer. Example: `20s`"""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

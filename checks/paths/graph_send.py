@@ -21,18 +21,21 @@ _TOKEN_LIMIT = 30.0
 
 
 class GraphSendSettings(Section):
-    """Who sends, and with which app.
-
-    `credential` names an entry of the credentials, of kind entra, which also says where Graph is. `mailbox` is whose
-    sendMail is asked, where that is not the sender: for a sender that is another address of it, or has SendAs for it.
-    `timeout` is how long Graph may take to answer. `bounces` names the mailbox where this path's bounces land.
-    """
+    """Who sends, and with which app."""
 
     credential: Text
+    """The app, one of `credentials`, of kind `entra`; it also says where Graph is. Example: `app`"""
     sender: Address
+    """The address canaries are sent from. Example: `canary@contoso.com`"""
     mailbox: Address | None = None
+    """Whose sendMail is asked, where that is not the sender: one that has another address, or SendAs for it.
+
+    Example: `shared@contoso.com`
+    """
     timeout: Duration = 60.0
+    """How long Graph may take to answer. Example: `30s`"""
     bounces: Text | None = None
+    """The mailbox where bounces of this path land, one of `mailboxes`. Example: `noreply`"""
 
 
 class GraphSend:

@@ -24,15 +24,17 @@ class Smtp(SmtpPath):
     """
 
     class Settings(SmtpSettings):
-        """A host, a domain or a preset; port 587 and TLS by STARTTLS unless set otherwise.
-
-        `preset` names a provider that is known (hve, acs, outlook.com, ses, sendgrid), and fills in what is left out
-        of host, port and tls. `region` is for the one that has a host in each region.
-        """
+        """A host, a domain or a preset; port 587 and TLS by STARTTLS unless set otherwise."""
 
         port: Port = 587
         preset: Text | None = None
+        """A provider that is known (`hve`, `acs`, `outlook.com`, `ses`, `sendgrid`): fills in what is left
+        out of host, port and tls.
+
+        Example: `hve`
+        """
         region: Text | None = None
+        """For preset `ses`, which has a host in each region. Example: `eu-west-1`"""
 
         @model_validator(mode="before")
         @classmethod

@@ -66,12 +66,19 @@ class Timeouts(Section):
     """
 
     dns: Duration = 10.0
+    """Looking up the name. Example: `5s`"""
     connect: Duration = 15.0
+    """Opening the connection. Example: `10s`"""
     greeting: Duration = 60.0
+    """The server's first words, and the first EHLO. Example: `30s`"""
     starttls: Duration = 30.0
+    """STARTTLS, the handshake, and the second EHLO. Example: `15s`"""
     auth: Duration = 30.0
+    """The login. Example: `15s`"""
     envelope: Duration = 60.0
+    """MAIL and RCPT. Example: `30s`"""
     data: Duration = 180.0
+    """The message, up to the final reply. Example: `2m`"""
 
     def of(self, stage: Stage) -> float:
         """Tell the limit of *stage*, one of those that are timed."""
@@ -80,33 +87,57 @@ class Timeouts(Section):
 
 
 class SmtpSettings(Section):
-    """The keys that SMTP paths share.
-
-    host: the server. domain: or the mail domain whose MX is looked up. ca_file: the CAs to trust *instead of* the
-    system's. client_certificate: a PEM file with key, certificate and intermediates. credential: the name of a
-    credential. mailbox: whose mailbox an app's token is shown for, where that is not the sender. source_address: the
-    local address to connect from. helo: the name to greet with (default: this machine's). session: `fresh` tests
-    connection, TLS and login with every canary, `kept` reuses the connection. nameservers: asked instead of the
-    system's resolver. bounces, sent_items: the mailboxes where this path's bounces and its copies in Sent Items land;
-    the agent reads them.
-    """
+    """The keys that SMTP paths share."""
 
     host: Host | None = None
+    """The server. Exactly one of this and `domain`. Example: `contoso-com.mail.protection.outlook.com`"""
     domain: Host | None = None
+    """A mail domain, whose MX is looked up for each canary. Example: `contoso.com`"""
     port: Port = 25
+    """The TCP port. Example: `587`"""
     tls: TlsMode = "required"
+    """`none`; `opportunistic`: STARTTLS where the server offers it; `required`: STARTTLS or no mail;
+    `implicit`: TLS from the first byte (RFC 8314). Always verified.
+
+    Example: `required`
+    """
     ca_file: Path | None = None
+    """The CAs to trust *instead of* the system's, in PEM. Example: `/etc/relaycanary/gateway-ca.pem`"""
     client_certificate: FileReference | None = None
+    """What a connector knows us by: a PEM file with private key, certificate and intermediates.
+
+    Example: `{file: /etc/relaycanary/relay.pem}`
+    """
     credential: Text | None = None
+    """The login, one of `credentials`. Example: `noreply`"""
     mailbox: Address | None = None
+    """Whose mailbox an app's token is shown for, where that is not the sender. Example: `shared@contoso.com`"""
     sender: Address
+    """The address canaries are sent from. Example: `canary@contoso.com`"""
     source_address: Annotated[str, AfterValidator(_ip_address)] | None = None
+    """The local IP address to connect from, where this machine has several. Example: `192.0.2.25`"""
     helo: Host | None = None
+    """The name to greet with; by default this machine's. Example: `mail-canary.contoso.com`"""
     timeouts: Timeouts = Timeouts()
+    """How long each stage may take: see below. Example: `{connect: 10s}`"""
     session: Literal["fresh", "kept"] = "fresh"
+    """`fresh`: connection, TLS and login are tested with every canary; `kept`: the connection is used again.
+
+    Example: `kept`
+    """
     nameservers: tuple[Annotated[str, AfterValidator(_nameserver)], ...] = Field(default=(), max_length=8)
+    """Name servers to ask instead of the system's. Example: `[192.0.2.53]`"""
     bounces: Text | None = None
+    """The mailbox where bounces of this path land, one of `mailboxes`; by default the one whose address is the
+    sender.
+
+    Example: `noreply`
+    """
     sent_items: Text | None = None
+    """The mailbox that keeps copies of what is sent, one of `mailboxes`: the agent removes those of canaries.
+
+    Example: `noreply`
+    """
 
     @model_validator(mode="after")
     def _one_destination(self) -> Self:
