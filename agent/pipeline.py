@@ -20,7 +20,7 @@ from agent.audit import Auditor
 from agent.judge import Judge
 from agent.ledger import Ledger, LedgerError, Retention
 from agent.online import Online
-from agent.probe import Probe, SigningKey, may_arrive
+from agent.probe import Probe, Sent, SigningKey, may_arrive
 from agent.schedule import Grid, Schedule
 from agent.status import AgentView, CertificateView, CheckView, CredentialView, MailboxView, PathView
 from agent.supervise import supervise
@@ -93,7 +93,7 @@ class Pipeline:
         self._judge = Judge(clock=clock, ledger=ledger, wants_look=self._want_look, concluded=self._concluded)
         self._auditor = Auditor(clock=clock, ledger=ledger)
         self._running: _Running | None = None
-        self._sending: set[asyncio.Task[Canary | None]] = set()
+        self._sending: set[asyncio.Task[Sent | None]] = set()
         self._server_certificates: dict[str, Certificate] = {}
         self._group = asyncio.TaskGroup()
         self._wall_offset = float("-inf")
@@ -139,13 +139,10 @@ class Pipeline:
             self._group.create_task(self._retire(before), name="retire")
         self.reload_success_at = self._clock.steady()
 
-    def run_now(self, name: str) -> bool:
-        """Send a canary of check *name* beside its schedule; tell whether there is such a check."""
+    def run_now(self, name: str) -> asyncio.Task[Sent | None] | None:
+        """Send a canary of check *name* beside its schedule, and return what sends it; None without such a check."""
         check = self._running.parts.checks.get(name) if self._running else None
-        if check is None:
-            return False
-        self._fire(check, Grid.of(check).slot(self._clock.now()))
-        return True
+        return None if check is None else self._fire(check, Grid.of(check).slot(self._clock.now()))
 
     def view(self) -> AgentView:
         """Show the agent as it is now."""
@@ -244,15 +241,16 @@ class Pipeline:
             connected=online.connected,
         )
 
-    def _fire(self, check: Check, slot: int) -> None:
-        """Send a canary; open loop: nothing waits for it."""
+    def _fire(self, check: Check, slot: int) -> asyncio.Task[Sent | None] | None:
+        """Send a canary; open loop: the schedule does not wait for it."""
         if self._running is None:
-            return
+            return None
         task = asyncio.get_running_loop().create_task(self._running.probe.send(check, slot), name=f"probe {check.name}")
         self._sending.add(task)
         task.add_done_callback(self._sent)
+        return task
 
-    def _sent(self, task: asyncio.Task[Canary | None]) -> None:
+    def _sent(self, task: asyncio.Task[Sent | None]) -> None:
         self._sending.discard(task)
         if not task.cancelled() and (defect := task.exception()) is not None:
             _log.error("probe.failed", task=task.get_name(), exc_info=defect)

@@ -43,6 +43,15 @@ class SigningKey:
         return f"SigningKey(id={self.id!r}, secret=***)"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A canary that is out, and how it was handed over. `online` tells whether a failure can be the other side's."""
+
+    canary: Canary
+    attempt: Attempt
+    online: bool
+
+
 class Probe:
     """Sends canaries.
 
@@ -68,7 +77,7 @@ class Probe:
         self._handed_over = handed_over
         self._written = written
 
-    async def send(self, check: Check, slot: int) -> Canary | None:
+    async def send(self, check: Check, slot: int) -> Sent | None:
         """Send one canary of *check*; None if it could not even be written down, and so was not sent."""
         name = token.canary_id(secrets.token_bytes(token.ID_BYTES))
         signed = token.mint(name, check.name, check.recipient, key=self._key.id, secret=self._key.secret)
@@ -90,7 +99,7 @@ class Probe:
         await self._write_down(canary, attempt, online=online)
         if self._written is not None:
             self._written()
-        return canary
+        return Sent(canary=canary, attempt=attempt, online=online)
 
     async def _hand_over(self, canary: Canary, signed: str) -> Attempt:
         check = canary.check

@@ -101,7 +101,7 @@ class Timetable:
 class Schedule:
     """Fires the slots of all checks into `fire(check, slot)`, which must return at once."""
 
-    def __init__(self, clock: Clock, fire: Callable[[Check, int], None]) -> None:
+    def __init__(self, clock: Clock, fire: Callable[[Check, int], object]) -> None:
         self._clock = clock
         self._fire = fire
         self._scheduler = AsyncIOScheduler(timezone=UTC)

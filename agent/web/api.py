@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -24,12 +24,12 @@ from agent.report.archive import Archive
 from agent.status import AgentView
 from agent.web import incidents, shapes
 from agent.web.bearer import Bearer
+from agent.web.on_demand import OnDemand
 
 _PATIENCE = 5.0  # seconds until a ledger that says nothing counts as one that does not answer
 _MOST, _USUAL = 500, 100
 _CURSOR = re.compile(r"-?[0-9]{1,18}")
 _LIMIT = re.compile(r"[0-9]{1,4}")
-_BETWEEN_RUNS = 10.0  # seconds between two canaries on demand of one check
 
 
 class _WrongQuestion(Exception):
@@ -38,17 +38,13 @@ class _WrongQuestion(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One method per address.
-
-    `run` starts a canary of a check now, and tells whether there is such a check. `ran_at` is when that was last done.
-    """
+    """One method per address."""
 
     view: Callable[[], AgentView]
     ledger: Ledger
     archive: Archive
     bearer: Bearer
-    run: Callable[[str], bool]
-    ran_at: dict[str, float] = field(default_factory=dict)
+    on_demand: OnDemand
 
     def routes(self) -> Sequence[Route]:
         """List the addresses."""
@@ -110,18 +106,15 @@ class Api:
         if refusal is not None:
             return refusal
         name = request.path_params["name"]
-        now_at = self.view().now_at
-        wait = self.ran_at.get(name, -_BETWEEN_RUNS) + _BETWEEN_RUNS - now_at
-        if wait > 0:
+        if wait := self.on_demand.wait(name):
             seconds = int(wait) + 1
             return _answer(
                 {"error": f"check {name} was run just now: try again in {seconds} s"},
                 429,
                 {"Retry-After": str(seconds)},
             )
-        if not self.run(name):
+        if self.on_demand.start(name) is None:
             return _answer({"error": f"there is no check {name}"}, 404)
-        self.ran_at[name] = now_at
         return _answer({"check": name, "started": True}, 202)
 
     async def _listed(self, request: Request, ask: Callable[[Questions], Sequence[dict[str, Any]]]) -> Response:

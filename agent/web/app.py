@@ -23,12 +23,14 @@ from agent.status import AgentView
 from agent.web.api import Api
 from agent.web.bearer import Bearer
 from agent.web.guard import Hardened, HostCheck, Login, LoginCheck
+from agent.web.on_demand import OnDemand, Run
 from agent.web.pages import Pages
+from agent.web.probe import ProbePage
 from agent.web.reports import Reports
 
 _HEALTHY = "/-/healthy"
 _RELOAD = "/-/reload"
-_EXEMPT = re.compile(rf"{_HEALTHY}|{_RELOAD}|/api/v1/checks/[^/]+/run")
+_EXEMPT = rf"{_HEALTHY}|{_RELOAD}|/api/v1/checks/[^/]+/run"
 _PATIENCE = 5.0  # seconds until a ledger that says nothing counts as one that does not answer
 
 
@@ -41,7 +43,7 @@ def create_app(  # noqa: PLR0913 - everything that the addresses need comes toge
     auth: WebLogin | None,
     listen: str,
     archive: Archive,
-    run: Callable[[str], bool] = lambda _name: False,
+    run: Run = lambda _name: None,
     hosts: Sequence[str] = (),
 ) -> Starlette:
     """Make the application.
@@ -54,19 +56,21 @@ def create_app(  # noqa: PLR0913 - everything that the addresses need comes toge
         auth: what readers must show (HTTP Basic); without it everybody may read who can connect.
         listen: the address and port that the server listens on, as in the settings.
         archive: where the reports are kept.
-        run: starts a canary of the check of this name now, and tells whether there is one.
+        run: starts a canary of the check of this name now.
         hosts: further names that requests may call the agent by.
     """
     bearer = Bearer(token)
+    on_demand = OnDemand(run, lambda: view().now_at)
     answers = _Answers(view, ledger, reload, bearer, Exposition(view, ledger.snapshot))
     middleware = [
         Middleware(Hardened),
         Middleware(HostCheck, listen=split_listen(listen)[0], hosts=hosts),
     ]
     if auth is not None:
-        # the health of the process is nobody's secret, and a reload is guarded by its token, in the same header field
+        # the health of the process is nobody's secret, and what demands the token bears it in the same header field
         login = Login(auth.username, SecretSource(auth.password))
-        middleware.append(Middleware(LoginCheck, login=login, exempt=_EXEMPT))
+        exempt = re.compile(_EXEMPT if token is None else rf"{_EXEMPT}|/probe")
+        middleware.append(Middleware(LoginCheck, login=login, exempt=exempt))
     app = Starlette(
         routes=[
             Route("/metrics", answers.metrics),
@@ -75,7 +79,8 @@ def create_app(  # noqa: PLR0913 - everything that the addresses need comes toge
             Route(_RELOAD, answers.reloaded, methods=["POST"]),
             *Pages(view, ledger).routes(),
             *Reports(archive).routes(),
-            *Api(view, ledger, archive, bearer, run).routes(),
+            *Api(view, ledger, archive, bearer, on_demand).routes(),
+            *ProbePage(bearer, on_demand).routes(),
         ],
         middleware=middleware,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rules.conftest import RULES, TESTS, alerts, all_rules
+from rules.conftest import DASHBOARDS, RULES, TESTS, alerts, all_rules
 
 from agent.metrics import FAMILIES
 
@@ -27,6 +27,22 @@ def exported() -> set[str]:
 def test_prometheus_takes_the_rules(promtool: str, file: Path) -> None:
     done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_the_example_of_its_configuration(promtool: str) -> None:
+    example = DASHBOARDS / "prometheus" / "prometheus.yml.example"
+    check = [
+        promtool,
+        "check",
+        "config",
+        "--syntax-only",
+        example,
+    ]  # the files that it names are those of a real machine
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = {job["job_name"]: job for job in yaml.safe_load(example.read_text())["scrape_configs"]}
+    assert [name for name in jobs if "relaycanary" in name] == ["relaycanary"]
+    assert jobs["mail-probe"]["metrics_path"] == "/probe"
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.name)

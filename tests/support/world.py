@@ -93,9 +93,9 @@ class World:
         self._tasks = [asyncio.ensure_future(part) for part in (self.watcher.run(), self.judge.run())]
 
     async def send(self, check: Check | None = None) -> Canary:
-        canary = await self.probe.send(check or self.check, 0)
-        assert canary is not None
-        return canary
+        sent = await self.probe.send(check or self.check, 0)
+        assert sent is not None
+        return sent.canary
 
     async def send_and_wait(self, seconds: float = 30.0) -> str:
         """Send one canary, let time pass, and tell its outcome ("" while it is in flight)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sqlite3
@@ -14,6 +15,7 @@ from web.scene import HOSTILE, a_scene
 from agent.report.archive import Archive
 from agent.web.api import Api
 from agent.web.bearer import Bearer
+from agent.web.on_demand import OnDemand
 
 pytestmark = pytest.mark.anyio
 TOKEN = "correct horse battery staple"
@@ -51,7 +53,8 @@ async def test_every_list_answers_as_it_is_described(serving, agent, ledger, fil
 async def test_the_description_is_a_valid_schema_and_has_every_address(serving, ledger, file):
     async with serving() as client:
         document = await described(client)
-    routes = Api(lambda: None, ledger, Archive(file), Bearer(None), lambda _: False).routes()
+    on_demand = OnDemand(lambda _: None, lambda: 0.0)
+    routes = Api(lambda: None, ledger, Archive(file), Bearer(None), on_demand).routes()
     known = {(route.path, method.lower()) for route in routes for method in route.methods - {"HEAD"}}
 
     assert {(path, method) for path, methods in document["paths"].items() for method in methods} == known
@@ -119,9 +122,9 @@ async def test_a_canary_is_sent_for_who_has_the_token_and_not_too_often(serving,
     agent.view = await a_scene(ledger, each=2)
     ran: list[str] = []
 
-    def run(name: str) -> bool:
+    def run(name: str) -> asyncio.Task[None] | None:
         ran.append(name)
-        return name == "relay"
+        return asyncio.ensure_future(asyncio.sleep(0)) if name == "relay" else None
 
     async with serving(token=lambda: TOKEN, run=run) as client:
         first = await client.request("POST", "/api/v1/checks/relay/run", **BEARER)
@@ -136,7 +139,7 @@ async def test_a_canary_is_sent_for_who_has_the_token_and_not_too_often(serving,
 
 
 async def test_nothing_is_sent_without_the_token(serving):
-    def run(_name: str) -> bool:
+    def run(_name: str) -> None:
         raise AssertionError
 
     path = "/api/v1/checks/relay/run"
