@@ -1,6 +1,6 @@
 # Everything a fresh machine needs is installed into .venv from the hash-locked lists in deploy/requirements.
 .DEFAULT_GOAL := help
-.PHONY: help run test alerts-e2e faults soak bench fuzz check lock clean
+.PHONY: help run test alerts-e2e faults histories soak bench fuzz check lock clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -27,14 +27,17 @@ alerts-e2e: $(VENV)/.test  ## Every fire drill on a real Prometheus and Alertman
 	@$(BIN)/pytest tests/alerting -m long -s
 
 faults: RUNS ?= 20
-faults: $(VENV)/.test  ## Every fault, long histories and planted bugs; then the fast part RUNS=20 times without a flake
+faults: histories  ## Long histories and planted bugs, every fault, 200 kills; then the fast part RUNS=20 times without a flake
 	@deploy/testbed/install
-	@$(BIN)/pytest -n 3 --dist loadfile tests/faults tests/properties -m "long or not long" --hypothesis-profile=long
+	@$(BIN)/pytest -n 4 --dist loadfile tests/faults -m "long or not long"
 	@for run in $$(seq $(RUNS)); do \
 	    echo "the fast part, run $$run of $(RUNS)"; \
-	    $(BIN)/pytest -q -n 3 --dist loadfile tests/faults || exit 1; \
+	    $(BIN)/pytest -q -n 4 --dist loadfile tests/faults || exit 1; \
 	done
 	@echo "$(RUNS) runs of the fast part without a flake"
+
+histories: $(VENV)/.test  ## A thousand random histories of the agent in simulated time, and the bugs planted for them to catch
+	@$(BIN)/pytest -n 2 --dist loadfile tests/properties -m "long or not long" --hypothesis-profile=long
 
 soak: $(VENV)/.test  ## 24 simulated hours and one real hour: memory, descriptors, threads, ledger, latency
 	@deploy/testbed/install

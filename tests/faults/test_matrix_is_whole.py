@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 from faults import (
     test_crowded_mailbox,
+    test_disk_faults,
     test_machine_faults,
     test_machine_kills,
     test_machine_stages,
@@ -58,14 +59,17 @@ STORIES: dict[ModuleType, tuple[str, ...]] = {
         "test_a_canary_that_was_accepted_and_not_yet_seen_is_delivered_after_a_kill",
         "test_a_canary_that_was_seen_and_not_yet_judged_is_judged_once_after_a_kill",
     ),
-    test_machine_faults: (
+    test_disk_faults: (
         "test_a_full_disk_stops_the_sending_and_turns_no_check_green_and_nothing_is_lost_when_it_has_room",
         "test_a_ledger_that_another_process_locks_stops_the_sending_until_it_lets_go",
         "test_a_read_only_ledger_is_refused_in_one_line_and_nothing_is_sent",
+        "test_a_disk_that_turns_read_only_stops_the_sending_and_turns_no_check_green_and_nothing_is_lost",
+        "test_a_second_agent_on_one_ledger_is_refused_and_the_first_is_unharmed",
+    ),
+    test_machine_faults: (
         "test_a_clock_that_is_set_by_an_hour_changes_no_verdict_and_no_latency",
         "test_a_suspension_longer_than_lost_after_loses_nothing",
         "test_an_agent_that_starts_without_network_says_unknown_and_passes_as_soon_as_there_is_one",
-        "test_a_second_agent_on_one_ledger_is_refused_and_the_first_is_unharmed",
     ),
     test_standstill: ("test_a_standstill_while_a_canary_is_awaited_does_not_lose_it",),
 }

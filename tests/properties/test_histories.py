@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from properties import books, green
 from properties.lives import Agent
 from properties.post import FOLDERS, Copy, Fate, Mail, Notice, Post, answer, forge
-from properties.setups import NAMES, SETUPS
+from properties.setups import KEEP, NAMES, SETUPS
 from properties.wire import REFUSALS
 from structlog.testing import capture_logs
 from support.simulation import SimulatedLoop
@@ -149,6 +149,17 @@ class Histories(RuleBasedStateMachine):
         there = [mail for place in PLACES for mail in self.post.visible(*place)]
         if there:
             data.draw(st.sampled_from(there), label="mail").gone_at = self.loop.time()
+
+    @rule(data=st.data(), wait=st.sampled_from([0.0, KEEP + 700.0]))
+    def a_place_is_given_to_another_message(self, data: st.DataObject, wait: float) -> None:
+        """A folder was restored: what the agent wrote down as a canary's place is somebody else's now."""
+        there = [mail for place in PLACES for mail in self.post.visible(*place) if mail.known and mail.is_ours()]
+        if there:
+            ours = data.draw(st.sampled_from(there), label="instead of")
+            ours.gone_at = now = self.loop.time()
+            content = b"Subject: payroll\r\n\r\nkeep me\r\n"
+            self.post.put(Mail(ours.mailbox, ours.folder, content, now, uid=ours.uid))
+            self.run(asyncio.sleep(wait))
 
     @rule(mailbox=st.sampled_from(sorted(FOLDERS)), trouble=troubles)
     def a_mailbox_goes_down(self, mailbox: str, trouble: Exception) -> None:

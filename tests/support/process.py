@@ -129,7 +129,9 @@ class AgentProcess:
         assert self._process is not None
         assert self._process.stdout is not None
         greeting = self._process.stdout.readline()
-        assert " runs " in greeting, self.log.read_text()[-2000:]
+        if " runs " not in greeting:
+            self.kill()
+            raise AssertionError(self.log.read_text()[-2000:])
         self.url = greeting.rpartition(" ")[2].strip()
         return self
 
@@ -257,6 +259,16 @@ class LedgerFile:
         with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=20)) as connection:
             connection.row_factory = sqlite3.Row
             return connection.execute(statement).fetchall()
+
+
+def pass_again(agent: AgentProcess, *, within: float = 30.0) -> None:
+    """Wait until every check passes and more canaries have passed than at the time of the call."""
+    passed = agent.total("relaycanary_canaries_total", "verdict=pass")
+    until(
+        "canaries pass again",
+        lambda: agent.verdicts() == {"pass"} and agent.total("relaycanary_canaries_total", "verdict=pass") > passed + 3,
+        within=within,
+    )
 
 
 def arrived(testbed: Testbed, address: str) -> Counter[str]:
