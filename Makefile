@@ -62,6 +62,10 @@ check: $(VENV)/.test  ## Lint, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+.PHONY: procedures
+procedures: $(VENV)/.test  ## Upgrade, backup, restore, and the change of keys and secrets, on a live agent with the lab
+	@$(BIN)/pytest tests/deploy/test_procedures.py -m "long or not long"
+
 lock: $(VENV)/.test  ## Write the locked lists anew from pyproject.toml
 	@deploy/requirements/lock
 

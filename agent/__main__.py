@@ -258,6 +258,34 @@ def _ledger_backup(
     raise typer.Exit(backup(file, config))
 
 
+@ledger_app.command("restore")
+def _ledger_restore(
+    file: Annotated[Path, typer.Argument(help="The backup; it stays as it is.")], config: Config = None
+) -> None:
+    """Make a backup the ledger, while no agent runs; the ledger that is there is kept under another name.
+
+    The backup is examined, and its books are checked, first. Example: relaycanary ledger restore backup.db
+    """
+    from agent.commands.ledger import restore
+
+    raise typer.Exit(restore(file, config))
+
+
+@ledger_app.command("prune")
+def _ledger_prune(
+    config: Config = None,
+    keep: Annotated[str | None, typer.Option("--keep", help="How long, like 90d (default: agent.ledger_keep).")] = None,
+    compact: Annotated[bool, typer.Option("--compact", help="Make the file smaller; no agent may run.")] = False,
+) -> None:
+    """Let go of old evidence and canaries now. A running agent does so by itself; this may go on beside it.
+
+    Example: relaycanary ledger prune --keep 90d
+    """
+    from agent.commands.ledger import prune
+
+    raise typer.Exit(prune(config, keep=keep, compact=compact))
+
+
 @ledger_app.command("export")
 def _ledger_export(config: Config = None) -> None:
     """Print every canary on record, one JSON object a line.

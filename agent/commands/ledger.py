@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
 
+from agent.clock import SystemClock
 from agent.commands import output
 from agent.commands.progress import bar
 from agent.config.load import find, load
 from agent.config.pieces import ledger_file
 from agent.config.problems import SettingsError
-from agent.ledger import LedgerError, inspect
+from agent.ledger import LedgerError, Retention, inspect
 from agent.ledger import backup as copies
+from agent.ledger.pruning import Pruning, pruning
+from agent.ledger.restore import restore as bring_back
 from agent.log import plain
+from checks.settings import parse_duration
 
 _AT_ONCE = 1000
+_DAY = 86400.0
+_REST = 0.05
 
 
 def upgrade(config: Path | None = None) -> int:
@@ -30,14 +37,17 @@ def upgrade(config: Path | None = None) -> int:
     if url is None:
         return 1
     try:
-        before, after = inspect.upgrade(url)
+        done = inspect.upgrade(url)
     except LedgerError as error:
         output.say(str(error))
         return 1
-    if before == after:
-        print(f"{_shown(url)} is up to date: version {after}")
-    else:
-        print(f"{_shown(url)} was upgraded from {f'version {before}' if before else 'nothing'} to version {after}")
+    if done.before == done.after:
+        print(f"{_shown(url)} is up to date: version {done.after}")
+        return 0
+    before = f"version {done.before}" if done.before else "nothing"
+    print(f"{_shown(url)} was upgraded from {before} to version {done.after}")
+    if done.copy is not None:
+        print(f"what it was before is kept: {plain(str(done.copy))}")
     return 0
 
 
@@ -85,6 +95,85 @@ def backup(file: Path, config: Path | None = None) -> int:
         return 1
     print(f"{plain(str(file))}: {output.count(canaries, 'canary', 'canaries')} of {_shown(url)}, examined")
     return 0
+
+
+def restore(file: Path, config: Path | None = None) -> int:
+    """Make the backup in *file* the ledger; what was there is kept under another name.
+
+    Returns:
+        The exit code: 0 if the backup is in its place, else 1, and nothing was changed.
+    """
+    url = _ledger(config)
+    if url is None:
+        return 1
+    try:
+        with bar("restoring") as shown:
+            restored = bring_back(url, file, wall=SystemClock().now().timestamp(), tell=shown.say)
+    except LedgerError as error:
+        output.say(str(error))
+        return 1
+    canaries = output.count(restored.canaries, "canary", "canaries")
+    print(f"{_shown(url)}: {canaries} of {plain(str(file))}, {restored.in_flight or 'none'} of them on their way")
+    if restored.set_aside is not None:
+        print(f"what was there is kept: {plain(str(restored.set_aside))}")
+    return 0
+
+
+def prune(config: Path | None = None, *, keep: str | None = None, compact: bool = False) -> int:
+    """Let go of old evidence and canaries, beside an agent or while there is none.
+
+    Args:
+        config: the settings file.
+        keep: how long canaries stay on record, like ``90d``; `agent.ledger_keep` without it.
+        compact: give the room back to the disk; for a ledger that no agent uses.
+
+    Returns:
+        The exit code: 0, or 1 if the ledger cannot be written.
+    """
+    try:
+        agent = load(find(config)).agent
+        rows = agent.ledger_keep if keep is None else parse_duration(keep)
+    except SettingsError as error:
+        output.complain(error.problems)
+        return 1
+    except ValueError as error:
+        output.say(f"--keep: {error}")
+        return output.WRONG_USAGE
+    if rows < agent.keep + _DAY:
+        least = output.age(agent.keep + _DAY)
+        output.say(f"--keep: at least {least}, a day more than agent.keep: by its row a canary in a mailbox is known")
+        return output.WRONG_USAGE
+    clock = SystemClock()
+    keeping = Retention(rows=rows, other_evidence=min(rows, Retention().other_evidence))
+    try:
+        with pruning(agent.ledger, wall=clock.now().timestamp(), keep=keeping) as work:
+            if compact and not work.alone:
+                work.compact()  # says why it will not
+            asyncio.run(_prune(work, clock))
+            left = output.count(work.left(), "canary is", "canaries are")
+            print(f"{_shown(agent.ledger)}: {_gone(work)}; {left} kept")
+            if compact:
+                work.compact()
+    except LedgerError as error:
+        output.say(str(error))
+        return 1
+    return 0
+
+
+async def _prune(work: Pruning, clock: SystemClock) -> None:
+    """Prune step by step; beside an agent, leave the ledger to it most of the time."""
+    done, total = 0, work.canaries + work.evidence
+    with bar(f"pruning {_shown(work.url)}") as shown:
+        while gone := work.step():
+            done += gone
+            shown.reach(min(done, total), total)
+            if not work.alone:
+                await clock.sleep(_REST)
+
+
+def _gone(work: Pruning) -> str:
+    canaries = output.count(work.canaries, "canary", "canaries")
+    return f"{canaries} and {output.count(work.evidence, 'piece', 'pieces')} of evidence are gone"
 
 
 def export(config: Path | None = None) -> int:

@@ -58,6 +58,7 @@ def run(config: Path | None = None, *, verbose: bool = False) -> int:
         _log.warning("settings.warning", what=str(warning))
     try:
         with Ledger(settings.agent.ledger) as ledger:
+            _tell_of_opening(ledger)
             asyncio.run(_run(file, settings, ledger))
     except (LedgerError, WebError, LocalFault) as error:
         print(f"relaycanary: {error}", file=sys.stderr)
@@ -66,6 +67,19 @@ def run(config: Path | None = None, *, verbose: bool = False) -> int:
         if settings.sections.sentry is not None:
             sentry.flush()
     return 0
+
+
+def _tell_of_opening(ledger: Ledger) -> None:
+    """Say what became of the ledger when it was opened: none is begun, replaced or changed in silence."""
+    damaged, upgraded = ledger.opening.set_aside, ledger.opening.upgraded
+    if damaged is not None:
+        what = "the ledger was damaged and is set aside; a new one is begun: restore a backup to have the past again"
+        _log.error("ledger.set_aside", what=what, found=damaged.found, file=str(damaged.file))
+    if upgraded is not None and upgraded.before is None:
+        _log.info("ledger.new", what="there was no ledger: a new one is begun")
+    elif upgraded is not None and upgraded.before != upgraded.after:
+        copy = str(upgraded.copy) if upgraded.copy else None
+        _log.info("ledger.upgraded", before=upgraded.before, after=upgraded.after, copy=copy)
 
 
 def _tell_of_defects(settings: Settings, *, verbose: bool) -> None:

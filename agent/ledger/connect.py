@@ -1,23 +1,17 @@
-"""Open the database: settings that make it durable, one agent at a time on SQLite, tables up to date."""
+"""Open the database: settings that make it durable, one agent at a time on SQLite."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine, create_engine, event, make_url
 
-from agent.ledger.errors import LedgerError, LedgerInUse, LedgerTooNew
+from agent.ledger.errors import LedgerError, LedgerInUse
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 10_000
 
 
@@ -95,44 +89,6 @@ def exclusively(url: str) -> Iterator[None]:
         yield
 
 
-def versions(connection: Connection) -> tuple[str | None, str]:
-    """Tell the version of the tables (None for an empty database), and the one that this agent needs.
-
-    Raises:
-        LedgerTooNew: a later version of the agent wrote the ledger.
-        LedgerError: the database holds something else.
-    """
-    script = ScriptDirectory(str(_MIGRATIONS))
-    head = script.get_current_head() or ""
-    found = MigrationContext.configure(connection).get_current_revision()
-    if found is None and inspect(connection).get_table_names():
-        raise LedgerError("this is not a ledger of relaycanary: the database has tables of something else")
-    if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
-        message = f"the ledger has version {found}, which this agent does not know (it knows {head})"
-        raise LedgerTooNew(f"{message}: upgrade the agent, or use a ledger of its own")
-    return found, head
-
-
-def upgrade(engine: Engine) -> tuple[str | None, str]:
-    """Bring the tables up to date; return the versions before and after.
-
-    Raises:
-        LedgerError: as `versions`, or the database says no.
-    """
-    try:
-        with engine.connect() as connection:
-            before, head = versions(connection)
-            if before != head:
-                config = Config()
-                config.set_main_option("script_location", str(_MIGRATIONS))
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-                connection.commit()
-    except SQLAlchemyError as error:
-        raise LedgerError.of(error) from None
-    return before, head
-
-
 def _make_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -145,8 +101,17 @@ def _make_private(path: Path) -> None:
     if not path.exists():
         try:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+            hand_over(path)
         except OSError as error:
             raise LedgerError(f"cannot make {path}: {error.strerror}") from None
+
+
+def hand_over(path: Path) -> None:
+    """Give a file that root has made to the owner of its folder: what root runs must not shut the agent out."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # there is no such thing on Windows
+        folder = path.parent.stat()
+        with suppress(PermissionError):  # root may not on every file system
+            os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _lock(handle: Any) -> None:

@@ -17,6 +17,9 @@ from agent.ledger.facts import ATTRIBUTED
 from agent.ledger.history import History
 from agent.ledger.schema import canaries, evidence, runs, sightings, standings, totals
 from agent.ledger.snapshot import Snapshot
+from agent.ledger.upgrade import Upgraded
+from agent.ledger.upgrade import upgrade as bring_up_to_date
+from agent.ledger.versions import versions
 from checks.core.model import Attempt, Conclusion, Outcome, Verdict
 from checks.core.servers import ServerTimes
 
@@ -137,8 +140,8 @@ def exported(url: str) -> Iterator[Export]:
         yield Export(number=verify.count_canaries(connection), canaries=export.rows(connection))
 
 
-def upgrade(url: str) -> tuple[str | None, str]:
-    """Bring the tables of a ledger that no agent uses up to date; return the versions before and after.
+def upgrade(url: str) -> Upgraded:
+    """Bring the tables of a ledger that no agent uses up to date.
 
     Raises:
         LedgerInUse: an agent is at work with it.
@@ -148,7 +151,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
     with connect.exclusively(url):
         engine = connect.connect(url)
         try:
-            return connect.upgrade(engine)
+            return bring_up_to_date(engine, url)
         finally:
             engine.dispose()
 
@@ -204,7 +207,7 @@ def _reading(url: str) -> Iterator[Connection]:
     engine = connect.connect(url, read_only=True)
     try:
         with _translated(), engine.begin() as connection:
-            version, head = connect.versions(connection)
+            version, head = versions(connection)
             if version != head:
                 found = "no tables yet" if version is None else f"version {version}"
                 message = f"the ledger has {found}, and this agent needs version {head}"

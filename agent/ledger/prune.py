@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from agent.ledger import silences
 from agent.ledger.schema import blind, canaries, evidence, meta
-from agent.ledger.writer import Transaction
 
 _DAY = 86400.0
 
@@ -22,19 +21,12 @@ class Retention:
     rows: float = 400 * _DAY
 
 
-def prune(transaction: Transaction, *, now: float, keep: Retention, limit: int = 500) -> int:
+def prune(connection: Connection, *, now: float, keep: Retention, limit: int = 500) -> int:
     """Delete at most *limit* things of each kind; return how many went, so that the caller can go on later."""
-    connection = transaction.connection
     gone = 0
-    for passed, age in ((True, keep.passed_evidence), (False, keep.other_evidence)):
-        old = (
-            select(evidence.c.canary)
-            .join(canaries, canaries.c.id == evidence.c.canary)
-            .where(evidence.c.at < now - age, (canaries.c.verdict == "pass") == passed, canaries.c.outcome.is_not(None))
-            .limit(limit)
-        )
-        gone += connection.execute(delete(evidence).where(evidence.c.canary.in_(old))).rowcount
-    rows = select(canaries.c.id).where(canaries.c.concluded_at < now - keep.rows).limit(limit)
+    for old in _old_evidence(now, keep):
+        gone += connection.execute(delete(evidence).where(evidence.c.canary.in_(old.limit(limit)))).rowcount
+    rows = _old_rows(now, keep).limit(limit)
     pruned = connection.execute(delete(canaries).where(canaries.c.id.in_(rows))).rowcount
     if pruned:
         changed = connection.execute(update(meta).where(meta.c.name == "pruned_at").values(value=str(now)))
@@ -43,3 +35,23 @@ def prune(transaction: Transaction, *, now: float, keep: Retention, limit: int =
     gone += connection.execute(delete(blind).where(blind.c.ended_at < now - keep.rows)).rowcount
     gone += silences.prune(connection, before=now - keep.rows)
     return gone + pruned
+
+
+def count_old(connection: Connection, *, now: float, keep: Retention) -> tuple[int, int]:
+    """Count the canaries that may go, and the pieces of evidence of those and of others."""
+    rows = connection.execute(select(func.count()).select_from(_old_rows(now, keep).subquery())).scalar_one()
+    pieces = (select(func.count()).select_from(old.subquery()) for old in _old_evidence(now, keep))
+    return int(rows), sum(int(connection.execute(one).scalar_one()) for one in pieces)
+
+
+def _old_rows(now: float, keep: Retention) -> Select[tuple[str]]:
+    return select(canaries.c.id).where(canaries.c.concluded_at < now - keep.rows)
+
+
+def _old_evidence(now: float, keep: Retention) -> list[Select[tuple[str]]]:
+    return [
+        select(evidence.c.canary)
+        .join(canaries, canaries.c.id == evidence.c.canary)
+        .where(evidence.c.at < now - age, (canaries.c.verdict == "pass") == passed, canaries.c.outcome.is_not(None))
+        for passed, age in ((True, keep.passed_evidence), (False, keep.other_evidence))
+    ]

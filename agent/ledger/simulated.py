@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agent.ledger import connect, records
 from agent.ledger.errors import LedgerError, LedgerInUse
 from agent.ledger.schema import blind, canaries, meta, runs, specs
+from agent.ledger.upgrade import upgrade
 from checks.core import token
 from checks.core.lifecycle import State
 from checks.core.model import Attempt, Check, Outcome, Verdict
@@ -70,7 +71,7 @@ def fill(url: str, past: Past, tell: Callable[[int], None] = lambda _written: No
     """
     with suppress(LedgerInUse), connect.exclusively(url):  # an agent that uses it has brought it up to date
         engine = connect.connect(url)
-        connect.upgrade(engine)
+        upgrade(engine, url)
         engine.dispose()
     engine = connect.connect(url)
     try:

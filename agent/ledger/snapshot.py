@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, and_, case, func, select
 
 from agent.ledger import records, streaks
+from agent.ledger.beginning import began_wall
 from agent.ledger.schema import canaries, folders, histograms, meta, specs, standings, totals
 from checks.core import verdict
 from checks.core.model import Attempt, Check, Outcome, Verdict
@@ -89,7 +90,10 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The whole picture. `looked_at` is, per mailbox, when its oldest folder was last looked into completely."""
+    """The whole picture. `looked_at` is, per mailbox, when its oldest folder was last looked into completely.
+
+    `began_wall` is since when the ledger counts, as Unix time; None before the first run.
+    """
 
     totals: Sequence[Total] = ()
     histograms: Sequence[Histogram] = ()
@@ -97,6 +101,7 @@ class Snapshot:
     standings: Mapping[str, CheckStanding] = field(default_factory=dict)
     in_flight: Mapping[str, InFlight] = field(default_factory=dict)
     looked_at: Mapping[str, float | None] = field(default_factory=dict)
+    began_wall: float | None = None
 
     def standing_of(self, check: Check) -> Standing:
         """Put together what the current verdict of *check* depends on.
@@ -130,6 +135,7 @@ def take(connection: Connection) -> Snapshot:
             for row in connection.execute(select(histograms))
         ],
         bounds=json.loads(bounds) if bounds else (),
+        began_wall=began_wall(connection),
     )
 
 

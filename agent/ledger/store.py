@@ -10,24 +10,26 @@ from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.ledger import canaries, cleanup, connect, facts, looks, silences, verify
+from agent.ledger import beginning, canaries, cleanup, connect, damage, facts, looks, silences, verify
 from agent.ledger import prune as pruning
 from agent.ledger import snapshot as pictures
+from agent.ledger.beginning import Beginning
 from agent.ledger.cleanup import Stored
+from agent.ledger.damage import Damaged
 from agent.ledger.errors import LedgerError
 from agent.ledger.facts import Due
 from agent.ledger.history import History
 from agent.ledger.looks import LookRecord
 from agent.ledger.pages import Questions
 from agent.ledger.prune import Retention
-from agent.ledger.schema import canaries as canaries_table
-from agent.ledger.schema import folders, runs
+from agent.ledger.schema import folders
 from agent.ledger.silences import Silence
 from agent.ledger.snapshot import Snapshot
 from agent.ledger.totals import adopt_buckets, buckets
+from agent.ledger.upgrade import Upgraded, upgrade
 from agent.ledger.writer import Transaction, Writer
 from checks.core.model import Attempt, Canary, Conclusion, Pending
 
@@ -43,6 +45,14 @@ class Judgement:
     result: Conclusion | Pending
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What it took to open a ledger: the upgrade of its tables, and the damaged one that was set aside for it."""
+
+    upgraded: Upgraded | None = None
+    set_aside: Damaged | None = None
+
+
 class Ledger:
     """The durable record. Use as a context manager; one writer, some readers, nothing blocks the event loop."""
 
@@ -50,17 +60,22 @@ class Ledger:
         self._url = url
         self._stack = ExitStack()
         self._run = 0
+        self.opening = Opening()
+        self.began_anew: Beginning | None = None
 
     def __enter__(self) -> Self:
-        """Take hold of the ledger and bring its tables up to date.
+        """Take hold of the ledger and bring its tables up to date; `opening` tells what that took.
+
+        A damaged SQLite ledger is set aside, and a new one begun.
 
         Raises:
             LedgerError: it is in use, too new, or cannot be opened.
         """
         self._stack.enter_context(connect.exclusively(self._url))
         try:
+            aside = damage.set_aside_if_damaged(self._url)
             engine = self._engine(connect.connect(self._url))
-            connect.upgrade(engine)
+            self.opening = Opening(upgraded=upgrade(engine, self._url), set_aside=aside)
             self._reading = self._engine(connect.readers(self._url))
             self._writer = Writer(engine, buckets(()))
             self._stack.callback(self._writer.close)
@@ -83,25 +98,24 @@ class Ledger:
         return self._writer.errors
 
     def newest_moment(self) -> float:
-        """Tell the newest moment on record, so that the steady timeline never runs behind it."""
-        try:
-            with self._reading.connect() as connection:
-                looked = connection.execute(select(func.max(folders.c.looked_at))).scalar() or 0.0
-                began = connection.execute(select(func.max(runs.c.began_at))).scalar() or 0.0
-                newest = select(canaries_table.c.started_at).order_by(canaries_table.c.seq.desc()).limit(1)
-                started = connection.execute(newest).scalar() or 0.0
-                concluded = connection.execute(select(func.max(canaries_table.c.concluded_at))).scalar() or 0.0
-        except SQLAlchemyError as error:
-            raise LedgerError.of(error) from None
-        return float(max(looked, began, started, concluded))
+        """Tell the newest moment on record, so that the steady timeline never runs behind it.
+
+        Raises:
+            LedgerError: the database says no.
+        """
+        return self._read(beginning.newest_moment)
 
     async def begin_run(self, *, site: str, version: str, began_at: float, began_wall: float) -> None:
         """Open a run: what an earlier one left unfinished is in doubt from now on."""
+        now = Beginning(at=began_at, wall=began_wall)
 
         def work(transaction: Transaction) -> int:
+            if self.opening.set_aside is not None:
+                beginning.mark(transaction.connection, now)
             return canaries.begin_run(transaction, site=site, version=version, began_at=began_at, began_wall=began_wall)
 
         self._run = await self._writer.do(work)
+        self.began_anew = await self.read(beginning.began_anew)
 
     async def configure(
         self,
@@ -210,7 +224,7 @@ class Ledger:
 
     async def prune(self, *, now: float, keep: Retention) -> int:
         """Let go of old evidence and rows, a little at a time; return how many went."""
-        return await self._writer.do(lambda transaction: pruning.prune(transaction, now=now, keep=keep))
+        return await self._writer.do(lambda transaction: pruning.prune(transaction.connection, now=now, keep=keep))
 
     async def past(self, query: Callable[[History], T]) -> T:
         """Ask about the past, in a thread, all from one transaction.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, true
 
+from agent.ledger.beginning import began_anew
 from agent.ledger.schema import canaries, histograms, meta, runs, totals
 from checks.core import verdict
 
@@ -44,6 +45,8 @@ def _conservation(connection: Connection) -> list[str]:
 def _rows_against_totals(connection: Connection) -> list[str]:
     """Concluded rows by outcome are at most what was counted (older ones may have been pruned)."""
     pruned = connection.execute(select(meta.c.value).where(meta.c.name == "pruned_at")).scalar() is not None
+    anew = began_anew(connection)  # what was concluded before is on record, but counted no more
+    counts = canaries.c.concluded_at > anew.at if anew else true()
     counted: Counter[tuple[str, str]] = Counter()
     for row in connection.execute(select(totals).where(totals.c.metric == "canaries")):
         counted[row.owner, json.loads(row.labels)["outcome"]] += int(row.value)
@@ -52,7 +55,7 @@ def _rows_against_totals(connection: Connection) -> list[str]:
             (row.name, row.outcome): row.number
             for row in connection.execute(
                 select(canaries.c.name, canaries.c.outcome, func.count().label("number"))
-                .where(canaries.c.outcome.is_not(None), canaries.c.run.in_(_REAL))
+                .where(canaries.c.outcome.is_not(None), canaries.c.run.in_(_REAL), counts)
                 .group_by(canaries.c.name, canaries.c.outcome)
             )
         }

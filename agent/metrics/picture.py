@@ -99,6 +99,11 @@ class Picture:
         verdict, _ = current(self._record.standing_of(check), self.view.now_at)
         return verdict
 
+    @property
+    def began_wall(self) -> float | None:
+        """Since when the ledger counts, as Unix time; None before the first run."""
+        return self._record.began_wall
+
     def conserved(self) -> bool:
         """Tell whether every check's books add up: canaries started = canaries concluded + canaries in flight."""
         balance: dict[str, float] = defaultdict(float)

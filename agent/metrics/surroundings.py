@@ -178,6 +178,17 @@ def _last_audit(picture: Picture) -> Iterator[Row]:
         yield (), picture.unix(picture.view.audited.at)
 
 
+@family(
+    "gauge",
+    "ledger_began_timestamp_seconds",
+    "Unix time since when the ledger counts: its first run, or when it was restored or begun anew.",
+    recorded=True,
+)
+def _ledger_began(picture: Picture) -> Iterator[Row]:
+    if picture.began_wall is not None:
+        yield (), picture.began_wall
+
+
 @family("counter", "ledger_write_errors_total", "What could not be written to the ledger, since the agent started.")
 def _write_errors(picture: Picture) -> Iterator[Row]:
     yield (), picture.view.ledger_write_errors
@@ -203,5 +214,6 @@ FAMILIES: tuple[Family, ...] = (
     _ledger_consistent,
     _problems,
     _last_audit,
+    _ledger_began,
     _write_errors,
 )

@@ -117,9 +117,14 @@ class Interpreter:
             return proven
         canary = known.get(proven.id)
         if canary is None:
-            return Ignored.FOREIGN
+            return Ignored.FORGOTTEN if self._may_be_forgotten(now) else Ignored.FOREIGN
         # One that is still awaited counts however long it took: it would be called lost while it lies here.
         return Ignored.EXPIRED if canary.concluded and now - canary.started_at > self.keep else proven
+
+    def _may_be_forgotten(self, now: float) -> bool:
+        """Tell whether a canary of ours may lie here that the ledger, which began anew, has never known."""
+        began = self.ledger.began_anew
+        return began is not None and now - began.at <= self.keep
 
     def _ignored(self, canary: KnownCanary, folder: str, headers: Headers) -> _Copy | Ignored | None:
         """Say why a message with the token of *canary* shows nothing about its arrival; None if it does."""

@@ -42,6 +42,7 @@ class Ignored(enum.StrEnum):
 
     FORGED = "forged"  # the signature is wrong
     FOREIGN = "foreign"  # signed with a key that we do not have, or a canary that is not in our ledger
+    FORGOTTEN = "forgotten"  # as foreign, soon after the ledger was restored from a copy or begun anew: it may be ours
     EXPIRED = "expired"  # a concluded canary of ours from before the time that the mailbox is kept
     UNREADABLE = "unreadable"  # it could be a bounce, but fetching it breaks the connection each time
     QUOTED = "quoted"  # the token stands in the subject alone, and somebody else writes: a notice, a forwarded mail

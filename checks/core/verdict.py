@@ -92,7 +92,11 @@ def _awaited(facts: Facts, now: float) -> Conclusion | Pending:
     give_up = _give_up_at(facts)
     if now >= give_up:
         outcome = Outcome.UNOBSERVED if sure else Outcome.INDETERMINATE
-        blind = "nobody could look into the mailbox" if _its_own(facts) else "the mailbox was replaced by another one"
+        blind = (
+            "nobody could look into the mailbox"
+            if _its_own(facts)
+            else "the mailbox was replaced, or the ledger restored"
+        )
         reasons = (blind,) if sure else (_doubt(facts), blind)
         return _conclude(facts, outcome, reasons)
     return Pending(again_at=min(deadline, give_up) if now < deadline else give_up, deadline_at=deadline)

@@ -11,7 +11,8 @@ from sqlalchemy import text
 from support.make import T0, a_canary, a_check
 
 from agent.ledger import Judgement, Ledger
-from agent.ledger.connect import connect, upgrade
+from agent.ledger.connect import connect
+from agent.ledger.upgrade import upgrade
 from checks.core.model import Canary, Conclusion, Outcome, Untried, Verdict
 
 pytestmark = pytest.mark.anyio
@@ -101,7 +102,7 @@ async def test_an_older_ledger_gets_the_streaks_that_its_rows_tell(tmp_path: Pat
         connection.execute(text("DROP INDEX ix_canaries_failed"))
         connection.execute(text("DROP TABLE silences"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
-    assert upgrade(engine)[0] == "0002"
+    assert upgrade(engine).before == "0002"
     engine.dispose()
     with Ledger(url) as ledger:
         assert (await ledger.snapshot()).standings["relay"].streaks == expected("pwfuf")

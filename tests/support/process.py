@@ -110,10 +110,13 @@ class Setup:
 class AgentProcess:
     """``relaycanary run`` with one settings file. A context manager: whatever happens, no process stays behind."""
 
-    def __init__(self, settings: Path, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: Path, *, environment: Mapping[str, str] | None = None, project: Path = _PROJECT
+    ) -> None:
         self.settings = settings
         self.log = settings.with_name("agent.log")
         self.url = ""
+        self._project = project
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[str] | None = None
 
@@ -143,7 +146,7 @@ class AgentProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                cwd=_PROJECT,
+                cwd=self._project,
                 env=self._environment,
             )
 

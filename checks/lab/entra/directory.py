@@ -6,7 +6,7 @@ cloud a change of roles waits for the next token, and one of mailbox permissions
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -57,17 +57,25 @@ ROLE_FOR: Mapping[str, str] = MappingProxyType(
 """Which role the fault role_missing takes away, by target. Roles are the app's: they hold for all mailboxes."""
 
 
+_SECRET_FILE = "client-secret"  # noqa: S105 - a name
+
+
 @dataclass(frozen=True, slots=True)
 class AppKeys:
-    """What the app may prove itself with."""
+    """What the app may prove itself with: the secrets in files `client-secret*` of a directory, or a certificate."""
 
-    secret: str
+    directory: Path
     certificate: x509.Certificate
     """Of an RSA key, as Entra wants it."""
 
     def __repr__(self) -> str:
         """Keep them out of logs and tracebacks."""
         return "AppKeys(***)"
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """The secrets at this moment: one may be added and another removed at any time, as an administrator does."""
+        return [kept_secret(file) for file in self.directory.glob(f"{_SECRET_FILE}*")]
 
     @property
     def public_key(self) -> rsa.RSAPublicKey:
@@ -82,9 +90,10 @@ class AppKeys:
 
 
 def load_app_keys(directory: Path, app_file: Path) -> AppKeys:
-    """Return the app's secret, made once and then kept, and its certificate."""
+    """Make the app a secret, once, and return what it may prove itself with."""
+    kept_secret(directory / _SECRET_FILE)
     certificate = x509.load_pem_x509_certificates(app_file.read_bytes())[0]
-    return AppKeys(kept_secret(directory / "client-secret"), certificate)
+    return AppKeys(directory, certificate)
 
 
 class Directory:

@@ -44,7 +44,8 @@ def check_proof(form: Mapping[str, str], directory: Directory, audiences: Collec
         raise NoToken(refusals.NO_PROOF)
     if directory.has("secret_expired"):
         raise NoToken(refusals.EXPIRED_SECRET, app=app)
-    right = hmac.compare_digest(form["client_secret"].encode(), directory.keys.secret.encode())
+    shown = form["client_secret"].encode()
+    right = any(hmac.compare_digest(shown, secret.encode()) for secret in directory.keys.secrets)
     if not right or directory.has("secret_wrong"):
         raise NoToken(refusals.WRONG_SECRET, app=app)
     return Proof.SECRET

@@ -87,6 +87,7 @@ CONTRACT = {
     "ledger_consistent": ("gauge", ()),
     "ledger_problems": ("gauge", ()),
     "ledger_last_audit_timestamp_seconds": ("gauge", ()),
+    "ledger_began_timestamp_seconds": ("gauge", ()),
     "ledger_write_errors_total": ("counter", ()),
 }
 LABELS_OF_THE_FORMAT = {"le"}
@@ -127,6 +128,7 @@ def eventful() -> Snapshot:
         standings={"relay-inbox": standing()},
         in_flight={"relay-inbox": InFlight(count=1, oldest_at=NOW_AT - 20)},
         looked_at={"inbox": NOW_AT - 5},
+        began_wall=1.5e9,
     )
 
 
