@@ -9,7 +9,7 @@ slow send never delays another, and a restart loses nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -85,8 +85,8 @@ class Onlooker(Protocol):
 class Pipeline:
     """Runs the stages. `apply` replaces the parts while canaries are in flight; their facts are in the ledger."""
 
-    def __init__(self, *, clock: Clock, ledger: Ledger, onlooker: Onlooker | None = None) -> None:
-        self._onlooker = onlooker
+    def __init__(self, *, clock: Clock, ledger: Ledger, onlookers: Sequence[Onlooker] = ()) -> None:
+        self._onlookers = onlookers
         self._clock = clock
         self._ledger = ledger
         self._schedule = Schedule(clock, self._fire)
@@ -262,15 +262,17 @@ class Pipeline:
             watcher = self._running.watchers.get(canary.check.mailbox)
             if watcher is not None:
                 watcher.expect(canary, attempt)
-        if self._onlooker is not None:
-            self._onlooker.sent(canary)
+        self._tell(canary, lambda onlooker: onlooker.sent(canary))
 
     def _concluded(self, canary: Canary, conclusion: Conclusion) -> None:
-        try:
-            if self._onlooker is not None:
-                self._onlooker.concluded(canary, conclusion)
-        except Exception:  # noqa: BLE001 - the verdict is in the ledger; whoever looks on must not stop the judge
-            _log.exception("onlooker.failed", check=canary.check.name, canary=canary.id)
+        self._tell(canary, lambda onlooker: onlooker.concluded(canary, conclusion))
+
+    def _tell(self, canary: Canary, tell: Callable[[Onlooker], None]) -> None:
+        for onlooker in self._onlookers:
+            try:
+                tell(onlooker)
+            except Exception:  # noqa: BLE001 - the facts are in the ledger; whoever looks on must not stop the flow
+                _log.exception("onlooker.failed", check=canary.check.name, canary=canary.id)
 
     def _want_look(self, mailbox: str) -> None:
         if self._running is not None and mailbox in self._running.watchers:

@@ -16,6 +16,7 @@ import structlog
 
 from agent import __version__, log, sentry
 from agent.clock import SystemClock
+from agent.commands.outlets import metric_outlets, ping_target
 from agent.commands.parts import accounts, addresses, archive_of, sent_items, signing_keys
 from agent.commands.reporting.child import send_in_child
 from agent.commands.signals import on_signals
@@ -25,8 +26,10 @@ from agent.config.problems import SettingsError
 from agent.config.secrets import SecretSource
 from agent.config.settings import Settings
 from agent.ledger import Ledger, LedgerError
-from agent.pipeline import Parts, Pipeline
+from agent.pings import Pings
+from agent.pipeline import Onlooker, Parts, Pipeline
 from agent.report.weekly import Plan, Weekly
+from agent.status import AgentView
 from agent.supervise import supervise
 from agent.web.app import create_app
 from agent.web.server import WebError, serve
@@ -90,24 +93,30 @@ def _tell_of_defects(settings: Settings, *, verbose: bool) -> None:
         log.configure(verbose=verbose, defects=report)
 
 
-def _onlooker(settings: Settings) -> sentry.CheckIns | None:
+def _check_ins(settings: Settings) -> list[Onlooker]:
     """Make what checks in with Sentry, if the settings want it."""
     section = settings.sections.sentry
     if section is None or not section.check_ins:
-        return None
-    return sentry.CheckIns(site=settings.agent.site, alert_after=settings.alerts.after)
+        return []
+    return [sentry.CheckIns(site=settings.agent.site, alert_after=settings.alerts.after)]
 
 
 async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
     clock = SystemClock(not_before=ledger.newest_moment())
-    pipeline = Pipeline(clock=clock, ledger=ledger, onlooker=_onlooker(settings))
+    pings = Pings(clock, lambda check: ping_target(reloader.settings, check))
+    pipeline = Pipeline(clock=clock, ledger=ledger, onlookers=[pings, *_check_ins(settings)])
     parts = make_parts(settings, clock)
     stop = asyncio.Event()
     reloader = _Reloader(file, settings, clock, pipeline)
     weekly = _weekly(file, reloader, clock, ledger)
+
+    def view() -> AgentView:
+        return replace(pipeline.view(), report=weekly.status if reloader.settings.sections.report else None)
+
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(pings.close)
         app = create_app(
-            view=lambda: replace(pipeline.view(), report=weekly.status if reloader.settings.sections.report else None),
+            view=view,
             ledger=ledger,
             reload=reloader.reload,
             token=SecretSource(settings.web.token) if settings.web.token else None,
@@ -118,8 +127,9 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
         )
         url = await stack.enter_async_context(serve(app, settings.web.host, settings.web.port))
         _on_signals(stop, reloader)
-        reports = asyncio.create_task(supervise("report", weekly.run, clock), name="report")
-        stack.push_async_callback(_cancelled, reports)
+        for name, part in (("report", weekly.run), *metric_outlets(settings, view, ledger, clock)):
+            task = asyncio.create_task(supervise(name, part, clock), name=name)
+            stack.push_async_callback(_cancelled, task)
         # What exists now stays: let the collector pass over it, or each full collection stalls the loop for 100 ms.
         gc.collect()
         gc.freeze()
@@ -226,6 +236,7 @@ def _fixed(before: Settings, after: Settings) -> str:
         "agent.ledger": lambda settings: settings.agent.ledger,
         "agent.site": lambda settings: settings.agent.site,
         "web": lambda settings: settings.web,
+        "metrics": lambda settings: settings.sections.metrics,
     }
     return ", ".join(name for name, of in names.items() if of(before) != of(after))
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, ValidationInfo, field_validator, model_validator
 
-from agent.config.model import Severity
+from agent.config.model import Ping, Severity
 from agent.config.pieces import DecimalText, FieldName, RegularExpression, spell_duration
 from checks.core.model import Expectations, Limits
 from checks.settings import Address, Duration, Section, Text, wrong
@@ -120,6 +120,8 @@ class CheckSettings(Section):
 
     Example: `warning`
     """
+    ping: Ping | None = None
+    """A watchdog elsewhere that is told how this check goes. Example: `{url: {file: /etc/relaycanary/ping-relay}}`"""
     expect: Expect = Expect()
     """What the mail itself must say: see below. Example: `{spf: pass, tls: "1.2"}`"""
 

@@ -52,7 +52,8 @@ def _holds_another(place: Key, places: Iterable[Key]) -> bool:
 def _explain(detail: ErrorDetails, model: type[BaseModel], key: Key, problems: Problems) -> None:
     inside = _model_at(model, detail["loc"][:-1])
     where = (*key, *detail["loc"])
-    if inside is SecretReference:
+    of_a_reference = detail["type"] == "extra_forbidden" or where[-1] in SecretReference.model_fields
+    if inside is SecretReference and of_a_reference:  # else it is an entry in a mapping of references
         _explain_secret(detail, where, problems)
     elif detail["type"] == "extra_forbidden":
         allowed = sorted(inside.model_fields) if inside else []

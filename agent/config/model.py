@@ -9,10 +9,11 @@ from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, ValidationInfo, field_validator, model_validator
 
-from agent.config.pieces import HttpsUrl, LedgerUrl, Listen, Name, is_loopback, split_listen
+from agent.config.pieces import FieldName, HttpsUrl, HttpUrl, LedgerUrl, Listen, Name, is_loopback, split_listen
 from agent.config.problems import near
 from checks.settings import Address, Duration, FileReference, SecretReference, Section, Text, wrong
 
@@ -42,10 +43,28 @@ def _timezone(value: str) -> str:
     return value
 
 
+def _prom(value: Path) -> Path:
+    if value.suffix != ".prom":
+        raise wrong(f"{value.name[:60]!r} does not end in .prom: the node exporter would pass it over")
+    return value
+
+
 def _path_segment(value: str) -> str:
     if _TENANT.fullmatch(value) is None:
         raise wrong(f"{value[:60]!r} is not a tenant: write its id, or one of its domains like contoso.onmicrosoft.com")
     return value
+
+
+class Ping(Section):
+    """Where a watchdog is told how a check goes, by pings as Healthchecks.io understands them."""
+
+    url: SecretReference
+    """Where the address is kept; whoever knows it can ping, so it is a secret.
+
+    Example: `{file: /etc/relaycanary/ping-relay}`
+    """
+    start: StrictBool = True
+    """Whether it is told of each canary that goes out too (`/start`), and so how long each took. Example: `false`"""
 
 
 class SigningKey(Section):
@@ -239,6 +258,56 @@ class Alerts(Section):
     """Where alerts go. Example: `[{url: {env: PAGER_URL}, severity: critical}]`"""
     heartbeat: Heartbeat | None = None
     """A watchdog elsewhere that notices when this agent is gone. Example: `{url: {env: HEARTBEAT_URL}, every: 60s}`"""
+
+
+class Textfile(Section):
+    """The metrics in a file, for the node exporter's textfile collector."""
+
+    file: Annotated[Path, AfterValidator(_prom)]
+    """The file, in the folder that the collector reads; its name ends in `.prom`.
+
+    Example: `/var/lib/prometheus/node-exporter/relaycanary.prom`
+    """
+    every: Duration = Field("15s", validate_default=True)
+    """How often it is written. Example: `30s`"""
+
+
+class Otlp(Section):
+    """The metrics by OTLP, as HTTP with protobuf; it takes the extra `otlp`."""
+
+    endpoint: HttpUrl
+    """The whole address, for most collectors one that ends in `/v1/metrics`.
+
+    Example: `https://otel.corp.example:4318/v1/metrics`
+    """
+    headers: Mapping[FieldName, SecretReference] = Field(default_factory=dict)
+    """Header fields that the receiver demands, and where what belongs into them is kept.
+
+    Example: `{Authorization: {file: /etc/relaycanary/otlp}}`
+    """
+    every: Duration = Field("60s", validate_default=True)
+    """How often they are sent. Example: `15s`"""
+    ca_file: Path | None = None
+    """The CAs to trust *instead of* the system's, in PEM. Example: `/etc/relaycanary/otel-ca.pem`"""
+
+    @model_validator(mode="after")
+    def _nothing_secret_in_plain_text(self) -> Self:
+        parts = urlsplit(self.endpoint)
+        if self.headers and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise wrong("headers hold secrets, which are never sent over plain text: use an https:// endpoint")
+        return self
+
+
+class Metrics(Section):
+    """Ways out for the metrics, beside `/metrics`."""
+
+    textfile: Textfile | None = None
+    """Where they are written for the node exporter.
+
+    Example: `{file: /var/lib/prometheus/node-exporter/relaycanary.prom}`
+    """
+    otlp: Otlp | None = None
+    """Where they are sent by OTLP. Example: `{endpoint: "http://127.0.0.1:4318/v1/metrics"}`"""
 
 
 class Report(Section):

@@ -46,6 +46,13 @@ def _https(value: str) -> str:
     return value.rstrip("/")
 
 
+def _http(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise wrong("is not an http:// or https:// address of a host")
+    return value
+
+
 def split_listen(value: str) -> tuple[str, int]:
     """Split ``127.0.0.1:9825`` or ``[::1]:9825`` into host and port.
 
@@ -117,6 +124,8 @@ Name = Annotated[Text, AfterValidator(_name)]
 """A name that is safe in a metric label."""
 HttpsUrl = Annotated[Text, AfterValidator(_https)]
 """A base URL, without a trailing slash."""
+HttpUrl = Annotated[Text, AfterValidator(_http)]
+"""An address of HTTP or HTTPS, without a login in it."""
 Listen = Annotated[Text, AfterValidator(_listen)]
 """An address and port to listen on."""
 LedgerUrl = Annotated[Text, AfterValidator(_ledger)]

@@ -17,6 +17,8 @@ def effective(settings: Settings) -> str:
     """Return what the settings amount to, as a file that means the same when it is read again."""
     sections = settings.sections
     document: dict[str, Any] = {"agent": _plain(sections.agent), "web": _plain(sections.web)}
+    if metrics := _plain(sections.metrics):
+        document["metrics"] = metrics
     document["credentials"] = {name: _plain(credential) for name, credential in sections.credentials.items()}
     document["paths"] = {name: _plugin(path) for name, path in sections.paths.items()}
     document["mailboxes"] = {name: _plugin(mailbox) for name, mailbox in sections.mailboxes.items()}

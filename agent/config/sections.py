@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from agent.config import habits
 from agent.config.expectations import CheckSettings
 from agent.config.fit import fit
-from agent.config.model import CREDENTIALS, Agent, Alerts, CredentialSettings, Report, Sentry, Web
+from agent.config.model import CREDENTIALS, Agent, Alerts, CredentialSettings, Metrics, Report, Sentry, Web
 from agent.config.pieces import NAME, ledger_file, ledger_url
 from agent.config.problems import Key, Problems, near, shown
 from agent.config.settings import Plugin, Sections
@@ -25,7 +25,7 @@ Load = Callable[[str, str], type[Any]]
 
 _S = TypeVar("_S", bound=Section)
 
-_SINGLE = ("agent", "web", "alerts", "report", "sentry")
+_SINGLE = ("agent", "web", "metrics", "alerts", "report", "sentry")
 _NAMED = ("credentials", "paths", "mailboxes", "checks")
 _FILE_KEYS = frozenset({"file", "ca_file"})
 
@@ -41,9 +41,10 @@ def parse(data: Mapping[str, Any], problems: Problems, verifier: Verifier, load:
     mailboxes = dict(parser.plugins("mailboxes", registry.MAILBOXES))
     checks = dict(parser.checks())
     alerts = parser.single(Alerts, "alerts") if "alerts" in data else None
+    metrics = parser.single(Metrics, "metrics")
     report = parser.single(Report, "report") if "report" in data else None
     sentry = parser.single(Sentry, "sentry") if "sentry" in data else None
-    if agent is None or web is None or problems.errors:
+    if agent is None or web is None or metrics is None or problems.errors:
         return None
     return Sections(
         agent=agent.model_copy(update={"ledger": _ledger(agent.ledger, problems)}),
@@ -52,6 +53,7 @@ def parse(data: Mapping[str, Any], problems: Problems, verifier: Verifier, load:
         paths=MappingProxyType(paths),
         mailboxes=MappingProxyType(mailboxes),
         checks=MappingProxyType(checks),
+        metrics=metrics,
         alerts=alerts,
         report=report,
         sentry=sentry,

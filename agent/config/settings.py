@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from agent.config.expectations import CheckSettings
-from agent.config.model import Agent, Alerts, CredentialSettings, Report, Sentry, Web
+from agent.config.model import Agent, Alerts, CredentialSettings, Metrics, Report, Sentry, Web
 from agent.config.problems import Problem
 from agent.config.secrets import SecretSource
 from checks.core.model import Check
@@ -41,6 +41,7 @@ class Sections:
     mailboxes: Mapping[str, Plugin]
     checks: Mapping[str, CheckSettings]
     alerts: Alerts | None
+    metrics: Metrics
     report: Report | None
     sentry: Sentry | None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agent.config.model import SigningKey
+from agent import pings
+from agent.config.model import Otlp, Ping, SigningKey, Textfile
 from agent.config.problems import Key, Problems
 from agent.config.secrets import PLACEHOLDER, SecretSource, read_file
 from checks.errors import LocalFault
@@ -39,6 +41,12 @@ class Verifier:
                     self._file(value.file, name, where)
                 case SigningKey():
                     self._signing_key(value, where)
+                case Ping():
+                    self._ping(value, where)
+                case Textfile():
+                    self._folder(value.file, where)
+                case Otlp():
+                    self._extra(where)
                 case Path() if name == "ca_file":
                     self._file(value, name, where)
 
@@ -62,6 +70,27 @@ class Verifier:
                 (*where, "secret"),
                 f"is shorter than {_SHORTEST_KEY} bytes: make one with `openssl rand -base64 32`",
             )
+
+    def _ping(self, ping: Ping, where: Key) -> None:
+        try:
+            pings.address(SecretSource(ping.url)())
+        except LocalFault:
+            return  # said where the reference itself is looked at
+        except ValueError as error:
+            self.problems.error((*where, "url"), str(error))
+
+    def _folder(self, file: Path, where: Key) -> None:
+        if not file.parent.is_dir():
+            words = f"the folder {file.parent} is not there: it is the node exporter's --collector.textfile.directory"
+            self.problems.warning((*where, "file"), words)
+
+    def _extra(self, where: Key) -> None:
+        try:
+            known = importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http")
+        except ModuleNotFoundError:  # not even what it stands in
+            known = None
+        if known is None:
+            self.problems.error(where, "takes an extra that is not installed: pip install 'relaycanary[otlp]'")
 
     def _file(self, file: Path, name: str, where: Key) -> None:
         # heavy, and needed only by those who name a certificate

@@ -188,6 +188,11 @@ class History:
         made_up = select(canaries.c.seq).where(_started_in(span), canaries.c.seq < 0).limit(1)
         return self.connection.execute(made_up).first() is not None
 
+    def first_run(self) -> float | None:
+        """Tell when the first run on this ledger began (Unix time), since when it counts; None if there was none."""
+        began = select(func.min(runs.c.began_wall)).where(~runs.c.simulated)
+        return self.connection.execute(began).scalar()
+
     def first_started(self) -> float | None:
         """Tell when the oldest canary on record was started; None if there is none."""
         return self.connection.execute(select(func.min(canaries.c.started_wall))).scalar()

@@ -79,6 +79,12 @@ class Exposition:
         # a scraper that hangs up takes the answer away from nobody else
         return await asyncio.shield(task), wanted
 
+    async def picture(self) -> Picture:
+        """Take one consistent picture, for whoever writes it down in another way."""
+        ledger = await self._read()
+        view = self._view()
+        return await asyncio.to_thread(Picture, view, ledger)
+
     async def _write(self, encode: Callable[[Source], bytes], wanted: Format) -> Sequence[bytes]:
         async with self._writing:
             ledger = await self._read()

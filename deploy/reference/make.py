@@ -33,6 +33,7 @@ SINGLE: Mapping[str, type[Section]] = MappingProxyType(
     {
         "agent": model.Agent,
         "web": model.Web,
+        "metrics": model.Metrics,
         "alerts": model.Alerts,
         "report": model.Report,
         "sentry": model.Sentry,
@@ -48,6 +49,7 @@ _NAMED_TYPES = (
     (settings.Text, "text"),
     (pieces.Name, "name"),
     (pieces.HttpsUrl, "`https://` address"),
+    (pieces.HttpUrl, "`http://` or `https://` address"),
     (pieces.LedgerUrl, "`sqlite:///FILE`"),
     (pieces.Listen, "`ADDRESS:PORT`"),
     (pieces.RegularExpression, "regular expression"),
@@ -149,11 +151,9 @@ def _default(field: FieldInfo, hint: Any) -> str:
     if field.is_required():
         return "required"
     if field.default_factory is not None:
-        return "see there"
+        return "" if field.default_factory is dict else "see there"
     value = field.default
-    if value is None:
-        return ""
-    if isinstance(value, Section):
+    if value is None or isinstance(value, Section | Mapping):
         return ""
     if _is_duration(hint):
         return f"`{value if isinstance(value, str) else spell_duration(value)}`"

@@ -179,8 +179,20 @@ EXPECTED = {
     "not_utf8": [
         "2: is not UTF-8 text (byte 0xe9)",
     ],
+    "otlp_with_secrets_in_plain_text": [
+        ("23: metrics.otlp: headers hold secrets, which are never sent over plain text: use an https:// endpoint"),
+    ],
+    "otlp_header_as_it_is": [
+        (
+            "25: metrics.otlp.headers.Authorization: a secret must not stand in the settings: refer to it by "
+            "{env: NAME} or {file: PATH}"
+        ),
+    ],
     "pasted_private_key": [
         "7: paths.relay.client_certificate: file must be the name of a file, not what belongs into it",
+    ],
+    "ping_that_is_no_address": [
+        "21: checks.relay.ping.url: what is kept there is not an http:// or https:// address",
     ],
     "port_465_for_submission": [
         (
@@ -216,6 +228,9 @@ EXPECTED = {
     "text_without_quotes": [
         "4: credentials.outside.username: 4711 is not text: put it in quotes",
     ],
+    "textfile_of_another_name": [
+        "22: metrics.textfile.file: 'relaycanary.txt' does not end in .prom: the node exporter would pass it over",
+    ],
     "unknown_bounces": [
         ("13: paths.submission.bounces: 'outsides' is not one of the mailboxes outside; did you mean 'outside'?"),
     ],
@@ -235,7 +250,7 @@ EXPECTED = {
     "unknown_key_far_off": [
         (
             "21: checks.relay: unknown key 'wibble'; allowed are every, expect, late_after, lost_after, "
-            "mailbox, observe_within, path, severity, to"
+            "mailbox, observe_within, path, ping, severity, to"
         ),
     ],
     "unknown_kind": [
