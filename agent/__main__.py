@@ -162,14 +162,22 @@ def _probe(
 
 
 @app.command("status")
-def _status(config: Config = None, json: Json = False) -> None:
-    """Say how every check stands, from the ledger; works whether or not the agent is running.
+def _status(
+    check: Annotated[str | None, typer.Argument(help="The name of a check; all of them without it.")] = None,
+    config: Config = None,
+    json: Json = False,
+    nagios: Annotated[bool, typer.Option("--nagios", help="Output of a monitoring plug-in, with perfdata.")] = False,
+    checkmk: Annotated[bool, typer.Option("--checkmk", help="Output of a local check of Checkmk.")] = False,
+) -> None:
+    """Say how every check stands, from the ledger; works whether or not the agent is running. Nothing is sent.
 
-    Exit code: 0 pass, 1 warn, 2 fail, 3 unknown, as the worst check.
+    Exit code: 0 pass, 1 warn, 2 fail, 3 unknown, as the worst check. Example: relaycanary status --nagios relay
     """
     from agent.commands.status import status
 
-    raise typer.Exit(status(config, json=json))
+    if json + nagios + checkmk > 1:
+        raise typer.BadParameter("choose one of --json, --nagios and --checkmk")
+    raise typer.Exit(status(config, check=check, json=json, nagios=nagios, checkmk=checkmk))
 
 
 @app.command("rules")

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 from agent.commands import output
-from agent.commands.probing.machine import as_json, as_plugin_output, plugin_line
+from agent.commands.plugin import plugin_line
+from agent.commands.probing.machine import as_json, as_plugin_output
 from agent.commands.probing.result import Result
 from agent.commands.probing.screen import Screen, Silence
 from agent.commands.probing.single import Audience, send_one

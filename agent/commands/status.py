@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as encoding
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,9 @@ from rich.text import Text
 from agent.clock import SystemClock
 from agent.commands import output
 from agent.commands.output import age, count, show_table, span, table
+from agent.commands.plugin import as_local_check, as_plugin, local_check_problem, plugin_line
 from agent.config.load import find, load
-from agent.config.problems import SettingsError
+from agent.config.problems import SettingsError, near, shown
 from agent.ledger import LedgerError
 from agent.ledger.inspect import Picture, Run, picture
 from agent.log import plain
@@ -49,7 +50,14 @@ class Status:
         return max((one.verdict for one in self.checks), key=_FROM_BEST_TO_WORST.index)
 
 
-def status(config: Path | None = None, *, json: bool = False) -> int:
+def status(
+    config: Path | None = None,
+    *,
+    check: str | None = None,
+    json: bool = False,
+    nagios: bool = False,
+    checkmk: bool = False,
+) -> int:
     """Say how every configured check stands, from the ledger alone; whether an agent is running makes no difference.
 
     The ledger's moments are on a steady timeline; the newest run tells when it began on that and by the wall clock,
@@ -58,36 +66,60 @@ def status(config: Path | None = None, *, json: bool = False) -> int:
 
     Args:
         config: the settings file; without it the usual places are looked through.
+        check: say it of this one alone.
         json: print one JSON object instead of tables.
+        nagios: print what a monitoring plug-in does, with perfdata.
+        checkmk: print what a local check of Checkmk does, a line for each check.
 
     Returns:
         The exit code of the worst check: 0 pass, 1 warn, 3 unknown, 2 fail, in this order from best to worst; 3 too
-        if nothing is known, for want of settings or of a ledger.
+        if nothing is known, for want of settings or of a ledger. 64 if there is no such check, which a monitoring
+        plug-in has to report as unknown.
     """
     try:
         settings = load(find(config))
     except SettingsError as error:
         output.complain(error.problems)
-        return output.NOTHING_KNOWN
+        words = f"the settings cannot be used: {error.problems[0]}"
+        return _nothing(words, output.NOTHING_KNOWN, nagios=nagios, checkmk=checkmk)
+    if check is not None and check not in settings.checks:
+        words = f"{shown(check)} is not one of the checks {', '.join(settings.checks)}{near(check, [*settings.checks])}"
+        output.say(words)
+        return _nothing(words, output.WRONG_USAGE, nagios=nagios, checkmk=checkmk)
     try:
         known = picture(settings.agent.ledger)
     except LedgerError as error:
         output.say(str(error))
-        return output.NOTHING_KNOWN
-    now = stand(list(settings.checks.values()), known, SystemClock().now())
+        return _nothing(str(error), output.NOTHING_KNOWN, nagios=nagios, checkmk=checkmk)
+    wanted = [one for name, one in settings.checks.items() if check in {None, name}]
+    now = stand(wanted, known, SystemClock().now(), configured=settings.checks)
     if json:
         print(encoding.dumps(as_json(now)))
+    elif nagios:
+        print(as_plugin(now.checks, now.now_at))
+    elif checkmk:
+        print(as_local_check(now.checks, now.now_at))
     else:
         _show(now, output.console())
     return output.EXIT_CODES[now.worst]
 
 
-def stand(checks: Sequence[Check], known: Picture, now: datetime) -> Status:
-    """Work out how *checks* stand at *now*."""
+def _nothing(words: str, code: int, *, nagios: bool, checkmk: bool) -> int:
+    """End with nothing known; monitoring systems read standard output, and know no other code than unknown."""
+    if not nagios and not checkmk:
+        return code
+    print(plugin_line(Verdict.UNKNOWN, words) if nagios else local_check_problem(words))
+    return output.NOTHING_KNOWN
+
+
+def stand(
+    checks: Sequence[Check], known: Picture, now: datetime, *, configured: Collection[str] | None = None
+) -> Status:
+    """Work out how *checks* stand at *now*; *configured* names those that the settings have, if these are not all."""
     snapshot = known.snapshot
     offset = known.run.began_wall - known.run.began_at if known.run else 0.0
     now_at = now.timestamp() - offset
-    listed = {check.name for check in checks}
+    listed = set(configured) if configured is not None else {check.name for check in checks}
     watched = {check.mailbox for check in checks}
     return Status(
         now_at=now_at,

@@ -7,12 +7,10 @@ from typing import Any
 
 from agent.commands.evidence import show_antispam, show_authentication, show_hops, show_servers, show_tls
 from agent.commands.output import span
+from agent.commands.plugin import harmless, plugin_line, seconds
 from agent.commands.probing.result import Result, headline, short
-from agent.log import plain
 from checks.core.headers.fields import parse_headers
-from checks.core.model import Verdict
 
-_WORDS = {Verdict.PASS: "OK", Verdict.WARN: "WARNING", Verdict.FAIL: "CRITICAL", Verdict.UNKNOWN: "UNKNOWN"}
 _DIGITS = 6
 
 
@@ -54,25 +52,15 @@ def as_plugin_output(result: Result) -> str:
     the lines after it are for whoever looks closer.
     """
     first = plugin_line(result.verdict, headline(result))
-    return "\n".join([f"{first} | {' '.join(_perfdata(result))}", *(_harmless(line) for line in _details(result))])
-
-
-def plugin_line(verdict: Verdict, text: str) -> str:
-    """Write the first line of a monitoring plug-in's output, without perfdata."""
-    return f"RELAYCANARY {_WORDS[verdict]} - {_harmless(text)}"
+    return "\n".join([f"{first} | {' '.join(_perfdata(result))}", *map(harmless, _details(result))])
 
 
 def _perfdata(result: Result) -> Iterator[str]:
-    """Yield label=value;warn;crit;min; a value that is not known is U."""
     conclusion, limits = result.conclusion, result.check.limits
-    patience = f"{limits.late_after:g};{limits.lost_after:g}"
-    for label, seconds, thresholds in (
-        ("submission", result.submission, ";"),
-        ("delivery", conclusion.delivery if conclusion else None, patience),
-        ("end_to_end", conclusion.end_to_end if conclusion else None, patience),
-    ):
-        # a mail that was seen before the reply was read has a delivery time below nothing
-        yield f"{label}={'U' if seconds is None else f'{max(0.0, seconds):.3f}s'};{thresholds};0"
+    patience = f"{limits.late_after:g}", f"{limits.lost_after:g}"
+    yield seconds("submission", result.submission)
+    yield seconds("delivery", conclusion.delivery if conclusion else None, *patience)
+    yield seconds("end_to_end", conclusion.end_to_end if conclusion else None, *patience)
 
 
 def _details(result: Result) -> Iterator[str]:
@@ -90,11 +78,6 @@ def _details(result: Result) -> Iterator[str]:
         yield f"meaning: {known.meaning}"
         yield f"fix: {known.fix}"
     yield from (f"note: {short(note)}" for note in result.notes)
-
-
-def _harmless(text: str) -> str:
-    """Keep what a server says on its line, and from being taken for perfdata."""
-    return plain(text).replace("|", "/")
 
 
 def _reply(result: Result) -> dict[str, Any] | None:
