@@ -132,6 +132,17 @@ def _check_config(
     raise typer.Exit(check_config(config, print_settings=print_))
 
 
+@app.command("hash-password")
+def _hash_password() -> None:
+    """Print the bcrypt hash of a password, for web.users. The password is asked for, or read from standard input.
+
+    Example: openssl rand -hex 24 | tee web-password | relaycanary hash-password > web-prometheus
+    """
+    from agent.commands.hash_password import hash_password
+
+    raise typer.Exit(hash_password())
+
+
 @app.command("doctor")
 def _doctor(config: Config = None, json: Json = False) -> None:
     """Find what will break before it does: DNS, ports, TLS, logins, mailboxes, clock, limits. Nothing is sent.

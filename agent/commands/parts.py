@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from agent.config.model import PasswordCredential
 from agent.config.pieces import ledger_file
+from agent.config.secrets import SecretSource
 from agent.config.settings import Settings
 from agent.probe import SigningKey
 from agent.report.archive import Archive
@@ -16,6 +20,14 @@ def signing_keys(settings: Settings) -> list[SigningKey]:
         checks.errors.LocalFault: one cannot be read.
     """
     return [SigningKey(name, source().encode()) for name, source in settings.signing_keys.items()]
+
+
+def users(settings: Settings) -> dict[str, Callable[[], str]]:
+    """Tell, for each user who may read over HTTP, how the hash of the password is read."""
+    return {
+        name: partial(str, hashed) if isinstance(hashed, str) else SecretSource(hashed)
+        for name, hashed in settings.web.users.items()
+    }
 
 
 def archive_of(settings: Settings) -> Archive:

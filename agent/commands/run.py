@@ -17,7 +17,7 @@ import structlog
 from agent import __version__, log, sentry
 from agent.clock import SystemClock
 from agent.commands.outlets import metric_outlets, ping_target
-from agent.commands.parts import accounts, addresses, archive_of, sent_items, signing_keys
+from agent.commands.parts import accounts, addresses, archive_of, sent_items, signing_keys, users
 from agent.commands.reporting.child import send_in_child
 from agent.commands.signals import on_signals
 from agent.config.build import build_credentials, build_mailboxes, build_paths
@@ -33,6 +33,7 @@ from agent.status import AgentView
 from agent.supervise import supervise
 from agent.web.app import create_app
 from agent.web.server import WebError, serve
+from agent.web.tls import ServerTls
 from checks.errors import LocalFault
 from checks.ports import Clock, Tools
 
@@ -120,12 +121,15 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
             ledger=ledger,
             reload=reloader.reload,
             token=SecretSource(settings.web.token) if settings.web.token else None,
-            auth=settings.web.auth,
+            users=users(settings),
             listen=settings.web.listen,
+            hosts=settings.web.hosts,
             archive=archive_of(settings),
             run=pipeline.run_now,
         )
-        url = await stack.enter_async_context(serve(app, settings.web.host, settings.web.port))
+        tls = settings.web.tls
+        proof = None if tls is None else ServerTls(tls.certificate.file, tls.key_file)
+        url = await stack.enter_async_context(serve(app, settings.web.host, settings.web.port, proof))
         _on_signals(stop, reloader)
         for name, part in (("report", weekly.run), *metric_outlets(settings, view, ledger, clock)):
             task = asyncio.create_task(supervise(name, part, clock), name=name)

@@ -12,22 +12,28 @@ class UnusableCertificate(ValueError):
     """What is in the file cannot serve; the message says what it is and what is needed."""
 
 
-def not_after(pem: bytes, now: datetime) -> datetime:
-    """Tell until when a client certificate with its private key can be used.
+class UnusableKey(UnusableCertificate):
+    """The certificate is sound, the private key is not."""
+
+
+def not_after(pem: bytes, now: datetime, *, key: bytes | None = None) -> datetime:
+    """Tell until when a certificate with its private key can be used; the key is in *pem*, or else in *key*.
 
     Raises:
-        UnusableCertificate: certificate or key is missing or damaged, they do not belong together, or *now* is
-            outside the validity of the certificate.
+        UnusableCertificate: the certificate is missing or damaged, or *now* is outside its validity.
+        UnusableKey: the key is missing or damaged, or belongs to another certificate.
     """
     leaf = _certificates(pem)[0]
     try:
-        key = load_pem_private_key(pem, password=None)
+        private = load_pem_private_key(pem if key is None else key, password=None)
     except TypeError:
-        raise UnusableCertificate("has an encrypted private key: store it without a passphrase, mode 0600") from None
+        raise UnusableKey("has an encrypted private key: store it without a passphrase, mode 0600") from None
     except ValueError:
-        raise UnusableCertificate("has no private key: append it to the certificate, in PEM") from None
-    if key.public_key() != leaf.public_key():
-        raise UnusableCertificate("has a private key that does not belong to its first certificate (leaf first)")
+        where = ": append it to the certificate, in PEM" if key is None else " in PEM (-----BEGIN PRIVATE KEY-----)"
+        raise UnusableKey(f"has no private key{where}") from None
+    if private.public_key() != leaf.public_key():
+        whose = "its first certificate (leaf first)" if key is None else "the certificate"
+        raise UnusableKey(f"has a private key that does not belong to {whose}")
     if now >= leaf.not_valid_after_utc:
         raise UnusableCertificate(f"has a certificate that expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
     if now < leaf.not_valid_before_utc:

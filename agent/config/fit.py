@@ -19,6 +19,7 @@ from checks.settings import FileReference, SecretReference, Section
 
 _S = TypeVar("_S", bound=Section)
 
+_OF_A_NAME = "[key]"  # how pydantic marks that the name in a mapping is wrong, not what it names
 _EXPECTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
@@ -51,14 +52,14 @@ def _holds_another(place: Key, places: Iterable[Key]) -> bool:
 
 def _explain(detail: ErrorDetails, model: type[BaseModel], key: Key, problems: Problems) -> None:
     inside = _model_at(model, detail["loc"][:-1])
-    where = (*key, *detail["loc"])
+    where = (*key, *(part for part in detail["loc"] if part != _OF_A_NAME))
     of_a_reference = detail["type"] == "extra_forbidden" or where[-1] in SecretReference.model_fields
     if inside is SecretReference and of_a_reference:  # else it is an entry in a mapping of references
         _explain_secret(detail, where, problems)
     elif detail["type"] == "extra_forbidden":
         allowed = sorted(inside.model_fields) if inside else []
         name = str(where[-1])
-        known = habits.about_key(name)
+        known = habits.about_key(name, section=str(key[0]))
         hint = f": {known}" if known else near(name, allowed) or f"; allowed are {', '.join(allowed)}"
         problems.error(where[:-1], f"unknown key {shown(name)}{hint}", line=problems.lines.get(where))
     else:

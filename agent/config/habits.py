@@ -17,6 +17,11 @@ _VERSION = (
 _VERIFICATION = "certificates are always verified: where a private CA signed them, name its file by ca_file"
 _MODE = "say it by tls: none, opportunistic, required (STARTTLS) or implicit (from the first byte)"
 _LOGIN = "a login is an entry of the credentials, and is named here by credential"
+_READERS = (
+    "who may read is said by users: {NAME: HASH}, with the bcrypt hash of the password, which"
+    " `relaycanary hash-password` makes"
+)
+_SERVER_TLS = "say it by tls: {certificate: {file: PATH}, key: {file: PATH}}"
 EWS = (
     "Exchange Web Services are being switched off: blocked since 2026-10-01 unless the tenant allows the app, gone on"
     " 2027-04-01 (MC1227454): read over IMAP at outlook.office365.com, or by kind graph"
@@ -32,14 +37,19 @@ _KEYS = (
     (r"(app_?)?password|passwd|pass|user(_?name)?|login|auth", _LOGIN),
     (r"ews(_?\w+)?|exchange_?web_?services?", EWS),
 )
+_WEB_KEYS = (
+    (r"auth|basic_?auth(_?users)?|logins?|user|user_?name|password", _READERS),
+    (r"(tls|ssl)_?(server_?)?config|https|ssl|(ssl_?)?(cert|key)_?file|cert(ificate)?|key", _SERVER_TLS),
+)
 _OLD_TLS = re.compile(r"ssl ?v?\.?[23]?|tls ?v?1(\.[01])?", re.IGNORECASE)
 _EWS_ADDRESS = re.compile(r"/ews\b|\.asmx\b", re.IGNORECASE)
 
 
-def about_key(name: str) -> str:
-    """Say why there is no key *name* and what is there instead; empty where it is only unknown."""
+def about_key(name: str, *, section: str = "") -> str:
+    """Say why there is no key *name* in *section* and what is there instead; empty where it is only unknown."""
+    keys = (*_WEB_KEYS, *_KEYS) if section == "web" else _KEYS
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace("-", "_")
-    return next((words for pattern, words in _KEYS if re.fullmatch(pattern, plain)), "")
+    return next((words for pattern, words in keys if re.fullmatch(pattern, plain)), "")
 
 
 def about_value(field: str, value: Any) -> str:

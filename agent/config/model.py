@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, ValidationInfo, field_validator, model_validator
 
-from agent.config.pieces import FieldName, HttpsUrl, HttpUrl, LedgerUrl, Listen, Name, is_loopback, split_listen
+from agent.config.pieces import FieldName, HttpsUrl, HttpUrl, LedgerUrl, Listen, Name, Users, is_loopback, split_listen
 from agent.config.problems import near
-from checks.settings import Address, Duration, FileReference, SecretReference, Section, Text, wrong
+from checks.settings import Address, Duration, FileReference, Host, SecretReference, Section, Text, wrong
 
 Severity = Literal["critical", "warning", "info"]
 
@@ -109,31 +109,45 @@ class Agent(Section):
         return keys
 
 
-class WebLogin(Section):
-    """What a reader of the pages and the metrics must show (HTTP Basic, RFC 7617)."""
+class WebTls(Section):
+    """What the HTTP server proves itself by. Files that were renewed serve the next connection, without a reload."""
 
-    username: Text
-    """The user name. Example: `prometheus`"""
-    password: SecretReference
-    """Where the password is kept. Example: `{file: /etc/relaycanary/web-password}`"""
+    certificate: FileReference
+    """The certificate, and after it the intermediates, in PEM. Example: `{file: /etc/relaycanary/web.pem}`"""
+    key: FileReference | None = None
+    """Its private key, where it is not in the same file. Example: `{file: /etc/relaycanary/web.key}`"""
+
+    @property
+    def key_file(self) -> Path:
+        """Where the key is."""
+        return (self.key or self.certificate).file
 
 
 class Web(Section):
     """The HTTP server: metrics, pages, API."""
 
-    auth: WebLogin | None = None
-    """The login of readers. Without it everybody may read who can connect, so that only loopback is allowed.
+    users: Users = Field({}, validate_default=True)
+    """Who may read, by a password of which only the bcrypt hash is known here (`relaycanary hash-password`). Without
+    users everybody may who can connect, so that only loopback is allowed.
 
-    Example: `{username: prometheus, password: {file: /etc/relaycanary/web-password}}`
+    Example: `{prometheus: {file: /etc/relaycanary/web-prometheus}}`
     """
     token: SecretReference | None = None
-    """The bearer token of requests that change something: reload, a canary on demand. Without it there are
+    """The bearer token of requests that change something: reload, a canary on demand, silences. Without it there are
     none.
 
     Example: `{file: /etc/relaycanary/web-token}`
     """
+    tls: WebTls | None = None
+    """HTTPS instead of HTTP. Example: `{certificate: {file: /etc/relaycanary/web.pem}}`"""
+    hosts: tuple[Host, ...] = ()
+    """Further names that requests may call the agent by, as a proxy in front of it has one. On an address that other
+    machines reach every name will do, unless some are given here.
+
+    Example: `[canary.contoso.com]`
+    """
     listen: Listen = Field("127.0.0.1:9825", validate_default=True)
-    """Address and port; anything but loopback demands `auth`. Example: `"[::1]:9825"`"""
+    """Address and port; anything but loopback demands `users`. Example: `"[::1]:9825"`"""
 
     @property
     def host(self) -> str:
@@ -148,11 +162,11 @@ class Web(Section):
     @field_validator("listen")
     @classmethod
     def _not_for_everybody(cls, listen: str, info: ValidationInfo) -> str:
-        # "auth" is missing from the data if it is wrong itself, which is reported by itself
-        if not is_loopback(split_listen(listen)[0]) and info.data.get("auth", ...) is None:
+        # "users" is missing from the data if it is wrong itself, which is reported by itself
+        if not is_loopback(split_listen(listen)[0]) and not info.data.get("users", ...):
             raise wrong(
-                f"{listen!r} can be reached by other machines, which demands web.auth (username and password);"
-                " or listen on 127.0.0.1"
+                f"{listen!r} can be reached by other machines, which demands web.users (names and bcrypt hashes of"
+                " their passwords); or listen on 127.0.0.1"
             )
         return listen
 

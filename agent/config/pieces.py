@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationError
 
-from checks.settings import Text, wrong
+from checks.settings import SecretReference, Text, wrong
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 """Names of paths, mailboxes, checks and credentials: safe in a metric label, a URL and a canary's token."""
@@ -21,6 +21,8 @@ _FIELD_NAME = re.compile(r"[!-9;-~]{1,100}")
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _SQLITE = "sqlite:///"
 _HIGHEST_PORT = 65535
+_BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
+_COSTS = (10, 14)
 
 
 def spell_duration(seconds: float) -> str:
@@ -115,6 +117,41 @@ def _field_name(value: str) -> str:
     return value
 
 
+def hash_problem(value: str) -> str:
+    """Say what is wrong with *value* as a bcrypt hash, without repeating it: it may be the password itself."""
+    match = _BCRYPT.fullmatch(value)
+    if match is None:
+        return "is not a bcrypt hash: make one with `relaycanary hash-password`, never write the password itself"
+    cost, (cheapest, dearest) = int(match["cost"]), _COSTS
+    if cheapest <= cost <= dearest:
+        return ""
+    why = "passwords of cheaper ones are soon guessed" if cost < cheapest else "a login would take seconds"
+    return f"is a bcrypt hash of cost {cost}, and {cheapest} to {dearest} are taken: {why}"
+
+
+def _password_hash(value: Any) -> Any:
+    if isinstance(value, dict | SecretReference):
+        try:
+            return SecretReference.model_validate(value)
+        except ValidationError:
+            raise wrong("say where the hash is kept by exactly one of env and file, or write the hash here") from None
+    if problem := hash_problem(value if isinstance(value, str) else ""):
+        raise wrong(problem)
+    return value
+
+
+def _user_name(value: str) -> str:
+    if ":" in value:  # RFC 7617 2: it ends the name
+        raise wrong(f"{value[:60]!r} cannot be a user name: it must not have a colon")
+    return value
+
+
+def _users(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value
+    raise wrong("must be a mapping of names to bcrypt hashes")  # not quoted: it may be a password
+
+
 def _decimal_as_text(value: Any) -> Any:
     """Take 1.2 for "1.2": in YAML the quotes are easily forgotten, and nothing else can be meant."""
     return str(value) if isinstance(value, float) else value
@@ -134,5 +171,9 @@ RegularExpression = Annotated[Text, AfterValidator(_regular_expression)]
 """A regular expression of the module `re`."""
 FieldName = Annotated[Text, AfterValidator(_field_name)]
 """The name of a header field (RFC 5322 3.6.8)."""
+PasswordHash = Annotated[Any, PlainValidator(_password_hash)]
+"""A bcrypt hash (a text), or where one is kept (a `SecretReference`)."""
+Users = Annotated[dict[Annotated[Text, AfterValidator(_user_name)], PasswordHash], BeforeValidator(_users)]
+"""Who may log in, by name."""
 DecimalText = BeforeValidator(_decimal_as_text)
 """Put on a text that looks like a decimal number."""

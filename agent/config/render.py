@@ -8,15 +8,21 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator
 
+from agent.config.model import Web
 from agent.config.pieces import spell_duration
 from agent.config.settings import Plugin, Settings
 from checks.settings import parse_duration
 
+_HIDDEN = "***"
+
 
 def effective(settings: Settings) -> str:
-    """Return what the settings amount to, as a file that means the same when it is read again."""
+    """Return what the settings amount to, as a file that means the same when it is read again.
+
+    Only hashes of passwords are left out: from one that is seen, a weak password can be guessed.
+    """
     sections = settings.sections
-    document: dict[str, Any] = {"agent": _plain(sections.agent), "web": _plain(sections.web)}
+    document: dict[str, Any] = {"agent": _plain(sections.agent), "web": _web(sections.web)}
     if metrics := _plain(sections.metrics):
         document["metrics"] = metrics
     document["credentials"] = {name: _plain(credential) for name, credential in sections.credentials.items()}
@@ -30,6 +36,11 @@ def effective(settings: Settings) -> str:
         if section is not None:
             document[name] = _plain(section)
     return yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def _web(web: Web) -> dict[str, Any]:
+    hidden = {name: _HIDDEN if isinstance(one, str) else _plain(one) for name, one in web.users.items()}
+    return _plain(web) | {"users": hidden}
 
 
 def _plugin(plugin: Plugin) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from agent import pings
-from agent.config.model import Otlp, Ping, SigningKey, Textfile
+from agent.config.model import Otlp, Ping, SigningKey, Textfile, WebTls
+from agent.config.pieces import hash_problem
 from agent.config.problems import Key, Problems
 from agent.config.secrets import PLACEHOLDER, SecretSource, read_file
 from checks.errors import LocalFault
@@ -35,8 +37,12 @@ class Verifier:
         """Note every reference below *section*, found at *key*, that leads nowhere."""
         for where, name, value in _walk(section, key):
             match value:
+                case SecretReference() if name == "users":
+                    self._password_hash(value, where)
                 case SecretReference():
                     self._secret(value, where)
+                case WebTls():
+                    self._server_certificate(value, where)
                 case FileReference():
                     self._file(value.file, name, where)
                 case SigningKey():
@@ -59,6 +65,29 @@ class Verifier:
             self.problems.error(where, str(fault))
         if source.readable_by_others():
             self.problems.warning(where, f"{reference.file} can be read by others: chmod 600 it")
+
+    def _password_hash(self, reference: SecretReference, where: Key) -> None:
+        self._secret(reference, where)
+        with contextlib.suppress(LocalFault):  # said already
+            if problem := hash_problem(SecretSource(reference)()):
+                self.problems.error(where, f"what {reference.file or reference.env} holds {problem}")
+
+    def _server_certificate(self, tls: WebTls, where: Key) -> None:
+        from agent.config import certificates  # noqa: PLC0415 - as below
+
+        of_certificate, of_key = (*where, "certificate"), (*where, "key" if tls.key else "certificate")
+        try:
+            pem = read_file(tls.certificate.file, _LARGEST_PEM)
+            key = read_file(tls.key.file, _LARGEST_PEM) if tls.key else None
+            self._expiry(certificates.not_after(pem, self.now, key=key), of_certificate)
+        except LocalFault as fault:
+            self.problems.error(where, str(fault))
+        except certificates.UnusableKey as fault:
+            self.problems.error(of_key, f"the file {tls.key_file} {fault}")
+        except certificates.UnusableCertificate as fault:
+            self.problems.error(of_certificate, f"the file {tls.certificate.file} {fault}")
+        if SecretSource(SecretReference(file=tls.key_file)).readable_by_others():
+            self.problems.warning(of_key, f"{tls.key_file} can be read by others: chmod 600 it")
 
     def _signing_key(self, key: SigningKey, where: Key) -> None:
         try:
@@ -115,7 +144,7 @@ class Verifier:
 def _walk(value: Any, key: Key, name: str = "") -> Iterator[tuple[Key, str, Any]]:
     """Yield *value* and everything in it, each with its key and the name of its field."""
     yield key, name, value
-    if isinstance(value, SecretReference | FileReference):
+    if isinstance(value, SecretReference | FileReference | WebTls):
         return
     if isinstance(value, BaseModel):
         for field, inner in value:

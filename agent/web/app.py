@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Scope
 
-from agent.config.model import WebLogin
 from agent.config.pieces import split_listen
-from agent.config.secrets import SecretSource
 from agent.ledger import Ledger, LedgerError
 from agent.metrics import Exposition
 from agent.report.archive import Archive
 from agent.status import AgentView
 from agent.web.api import Api
 from agent.web.bearer import Bearer
-from agent.web.guard import Hardened, HostCheck, Login, LoginCheck
+from agent.web.guard import Hardened, HostCheck
+from agent.web.limits import Limit
+from agent.web.login import Failures, LoginCheck, too_many
 from agent.web.on_demand import OnDemand, Run
 from agent.web.pages import Pages
+from agent.web.passwords import Passwords
 from agent.web.probe import ProbePage
 from agent.web.reports import Reports
 
 _HEALTHY = "/-/healthy"
 _RELOAD = "/-/reload"
-_EXEMPT = rf"{_HEALTHY}|{_RELOAD}|/api/v1/checks/[^/]+/run"
+_PROBE = "/probe"
+_CHANGES = re.compile(rf"{_RELOAD}|/api/v1/checks/[^/]+/run")
+_RELOADS_AT_ONCE, _BETWEEN_RELOADS = 5, 5.0
 _PATIENCE = 5.0  # seconds until a ledger that says nothing counts as one that does not answer
 
 
@@ -40,7 +44,7 @@ def create_app(  # noqa: PLR0913 - everything that the addresses need comes toge
     ledger: Ledger,
     reload: Callable[[], Awaitable[str | None]],
     token: Callable[[], str] | None,
-    auth: WebLogin | None,
+    users: Mapping[str, Callable[[], str]],
     listen: str,
     archive: Archive,
     run: Run = lambda _name: None,
@@ -53,24 +57,31 @@ def create_app(  # noqa: PLR0913 - everything that the addresses need comes toge
         ledger: where the metrics come from.
         reload: reads the settings again and tells what is wrong with them, or None once they are in force.
         token: reads the token that changes of state demand, or raises LocalFault; without it there are none.
-        auth: what readers must show (HTTP Basic); without it everybody may read who can connect.
+        users: reads the bcrypt hash of each user who may read; without any, everybody may who can connect.
         listen: the address and port that the server listens on, as in the settings.
         archive: where the reports are kept.
         run: starts a canary of the check of this name now.
         hosts: further names that requests may call the agent by.
     """
-    bearer = Bearer(token)
+    failures = Failures(lambda: view().now_at)
+    bearer = Bearer(token, failures)
     on_demand = OnDemand(run, lambda: view().now_at)
     answers = _Answers(view, ledger, reload, bearer, Exposition(view, ledger.snapshot))
     middleware = [
         Middleware(Hardened),
         Middleware(HostCheck, listen=split_listen(listen)[0], hosts=hosts),
     ]
-    if auth is not None:
-        # the health of the process is nobody's secret, and what demands the token bears it in the same header field
-        login = Login(auth.username, SecretSource(auth.password))
-        exempt = re.compile(_EXEMPT if token is None else rf"{_EXEMPT}|/probe")
-        middleware.append(Middleware(LoginCheck, login=login, exempt=exempt))
+    if users:
+
+        def exempt(scope: Scope) -> bool:
+            """Ask no login where the token is demanded, in the same header field, nor for the health of the process."""
+            path = scope["path"]
+            reads = scope["method"] in {"GET", "HEAD"}
+            by_token = (token is not None and path == _PROBE) if reads else _CHANGES.fullmatch(path) is not None
+            return by_token or path == _HEALTHY
+
+        passwords = Passwords(users)
+        middleware.append(Middleware(LoginCheck, passwords=passwords, failures=failures, exempt=exempt))
     app = Starlette(
         routes=[
             Route("/metrics", answers.metrics),
@@ -97,6 +108,7 @@ class _Answers:
     reload: Callable[[], Awaitable[str | None]]
     bearer: Bearer
     exposition: Exposition
+    reloads: Limit = field(default_factory=lambda: Limit(_RELOADS_AT_ONCE, _BETWEEN_RELOADS))
 
     async def metrics(self, request: Request) -> Response:
         if not self.view().applied:  # an empty answer would read as "no checks"
@@ -132,6 +144,10 @@ class _Answers:
         refusal = await self.bearer.refusal(request, "reloading over HTTP", ", or send SIGHUP")
         if refusal is not None:
             return refusal
+        now_at = self.view().now_at
+        if wait := self.reloads.wait("", now_at):
+            return too_many("reloaded often enough for now", wait)
+        self.reloads.spend("", now_at)
         problems = await self.reload()
         if problems is not None:
             return PlainTextResponse(f"{problems}\n", 400)

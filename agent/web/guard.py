@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
 import hmac
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,7 +11,6 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.config.pieces import is_loopback
-from checks.errors import LocalFault
 
 _log = structlog.get_logger("web")
 _HEADERS = {
@@ -26,14 +20,6 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",  # every answer is about this very moment
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """What a reader must show: a user name, and a password that is read anew for each request."""
-
-    username: str
-    password: Callable[[], str]
 
 
 class Hardened:
@@ -91,54 +77,15 @@ class HostCheck:
         return is_loopback(name) or name in self._names
 
 
-class LoginCheck:
-    """Demands a login (HTTP Basic, RFC 7617) for everything but the *exempt* paths."""
-
-    def __init__(self, app: ASGIApp, login: Login, exempt: re.Pattern[str]) -> None:
-        self._app = app
-        self._login = login
-        self._exempt = exempt
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401; 503 if the password that it must show cannot be read."""
-        if self._exempt.fullmatch(scope["path"]):
-            await self._app(scope, receive, send)
-            return
-        try:
-            password = await asyncio.to_thread(self._login.password)
-        except LocalFault as fault:
-            _log.error("web.password_unreadable", why=str(fault))
-            unable = PlainTextResponse("the agent cannot read web.auth.password: its log says why\n", 503)
-            await unable(scope, receive, send)
-            return
-        if _shows(Headers(scope=scope).get("authorization", ""), self._login.username, password):
-            await self._app(scope, receive, send)
-            return
-        challenge = {"WWW-Authenticate": 'Basic realm="relaycanary", charset="UTF-8"'}
-        await PlainTextResponse("this demands the login of web.auth\n", 401, challenge)(scope, receive, send)
-
-
 def bears(authorization: str, token: str) -> bool:
     """Tell whether a field Authorization bears *token* (RFC 6750 2.1); takes as long for a wrong one as for a right."""
-    return hmac.compare_digest(_credentials(authorization, "bearer"), token.encode())
+    return hmac.compare_digest(credentials(authorization, "bearer"), token.encode())
 
 
-def _shows(authorization: str, username: str, password: str) -> bool:
-    try:
-        shown = base64.b64decode(_credentials(authorization, "basic"), validate=True)
-    except binascii.Error:
-        return False
-    name, _, secret = shown.partition(b":")
-    # both are compared always: the time must not tell which of them was right
-    right_name = hmac.compare_digest(name, username.encode())
-    right_secret = hmac.compare_digest(secret, password.encode())
-    return right_name and right_secret
-
-
-def _credentials(authorization: str, scheme: str) -> bytes:
+def credentials(authorization: str, scheme: str) -> bytes:
     """Return what follows the scheme in a field Authorization, as it was sent; nothing if the scheme is another."""
-    said, _, credentials = authorization.partition(" ")
-    return credentials.strip().encode("latin-1") if said.lower() == scheme else b""
+    said, _, rest = authorization.partition(" ")
+    return rest.strip().encode("latin-1") if said.lower() == scheme else b""
 
 
 def _without_port(host: str) -> str:

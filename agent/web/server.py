@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from agent.web.tls import ServerTls
+
 _LAST_MOMENT = 2  # seconds for answers under way when the server stops
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 _WHY = {
@@ -35,12 +37,14 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
+async def serve(app: ASGIApp, host: str, port: int, tls: ServerTls | None = None) -> AsyncIterator[str]:
     """Serve *app* for as long as the context lasts; yield its URL, with the real port where *port* is 0.
 
     Raises:
         WebError: the address cannot be listened on.
+        checks.errors.LocalFault: the certificate cannot be used.
     """
+    context = None if tls is None else tls.context()
     listeners = await _listen(host, port)
     server = _Server(
         uvicorn.Config(
@@ -54,11 +58,12 @@ async def serve(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=_LAST_MOMENT,
+            ssl_context_factory=None if context is None else lambda *_: context,
         )
     )
     serving = asyncio.create_task(server.serve(sockets=listeners), name="web")
     try:
-        yield f"http://{_address(host, listeners[0].getsockname()[1])}"
+        yield f"{'http' if context is None else 'https'}://{_address(host, listeners[0].getsockname()[1])}"
     finally:
         server.should_exit = True
         await serving

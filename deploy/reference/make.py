@@ -52,6 +52,7 @@ _NAMED_TYPES = (
     (pieces.HttpUrl, "`http://` or `https://` address"),
     (pieces.LedgerUrl, "`sqlite:///FILE`"),
     (pieces.Listen, "`ADDRESS:PORT`"),
+    (pieces.Users, "mapping of names to: bcrypt hash, or `{file: PATH}` or `{env: NAME}` of one"),
     (pieces.RegularExpression, "regular expression"),
     (pieces.FieldName, "name of a header field"),
     (SecretReference, "secret"),

@@ -62,7 +62,7 @@ LONG = [
     Drill(name="IMAP down", faults={"outside": "imap_down"}, alerts={"RelaycanaryMailboxUnreadable": TICKETS}),
     Drill(
         name="every path closed",
-        faults={"relay": "port_closed", "submission": "port_closed", "direct": "port_closed"},
+        faults=dict.fromkeys(("relay", "submission", "direct"), "port_closed") | {"graph": "graph_unavailable"},
         alerts={"RelaycanaryAllPathsDown": PAGER},
         held_back=frozenset({PATH}),
     ),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.passwords import a_hash
 
 from agent.__main__ import app
 
@@ -82,14 +83,15 @@ def test_the_agent_demands_a_login_and_prometheus_shows_it():
     web = SETTINGS["web"]
     (job,) = read("prometheus.yml")["scrape_configs"]
     assert web["listen"] == "0.0.0.0:9825"
-    assert job["basic_auth"] == {"username": web["auth"]["username"], "password_file": "/run/secrets/web-prometheus"}
-    assert web["auth"]["password"] == {"file": "/run/secrets/web"}
+    assert job["basic_auth"] == {"username": "prometheus", "password_file": "/run/secrets/web-prometheus"}
+    assert web["users"] == {"prometheus": {"file": "/run/secrets/web"}}
+    assert "hash-password < secrets/web-prometheus > secrets/web\n" in README
     assert job["static_configs"] == [{"targets": ["relaycanary:9825"]}]
 
 
 def test_check_config_takes_the_settings(tmp_path):
     for name in SERVICES["relaycanary"]["secrets"]:
-        (tmp_path / name).write_text("0123456789abcdef0123456789abcdef")
+        (tmp_path / name).write_text(a_hash() if name == "web" else "0123456789abcdef0123456789abcdef")
         (tmp_path / name).chmod(0o400)
     text = (FOLDER / "relaycanary.yaml").read_text(encoding="utf-8")
     settings = tmp_path / "relaycanary.yaml"

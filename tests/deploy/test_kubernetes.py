@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.passwords import a_hash
 
 from agent import __version__
 from agent.web.app import _HEALTHY
@@ -85,7 +86,9 @@ def test_every_key_of_the_secret_that_is_used_is_one_that_the_readme_makes():
         used.add(part["key"])
     assert set(re.findall(r"> secrets/([\w-]+)", README)) == used
     assert f"create secret generic {name} --from-file=secrets/" in README
-    assert f"printf {SETTINGS['web']['auth']['username']} > secrets/web-username" in README
+    assert SETTINGS["web"]["users"] == {"prometheus": {"file": f"{SECRETS}/web-hash"}}
+    assert "printf prometheus > secrets/web-username" in README
+    assert "hash-password < secrets/web-password > secrets/web-hash\n" in README
 
 
 def test_the_probes_ask_what_needs_no_login():
@@ -134,8 +137,8 @@ def test_promtool_takes_the_rules(tmp_path):
 
 
 def test_check_config_takes_the_settings(tmp_path):
-    for name in ("k1", "outside", "web-password"):
-        (tmp_path / name).write_text("0123456789abcdef0123456789abcdef")
+    for name in ("k1", "outside", "web-hash"):
+        (tmp_path / name).write_text(a_hash() if name == "web-hash" else "0123456789abcdef0123456789abcdef")
         (tmp_path / name).chmod(0o400)
     settings = tmp_path / "relaycanary.yaml"
     settings.write_text((FOLDER / "relaycanary.yaml").read_text(encoding="utf-8").replace(f"{SECRETS}/", ""))

@@ -18,6 +18,7 @@ from agent.report.archive import Archive
 from agent.status import AgentView
 from agent.web.app import create_app
 from agent.web.server import serve
+from agent.web.tls import ServerTls
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,12 @@ def serving(agent: Agent, ledger: Ledger, file: Path) -> Callable[..., AbstractA
     """Serve the application with these options; the context yields a client."""
 
     @asynccontextmanager
-    async def start(*, host: str = "127.0.0.1", **options: Any) -> AsyncIterator[Client]:
+    async def start(*, host: str = "127.0.0.1", tls: ServerTls | None = None, **options: Any) -> AsyncIterator[Client]:
         listen = f"[{host}]:0" if ":" in host else f"{host}:0"
         archive = Archive(file.parent / "reports")
-        known: dict[str, Any] = {"token": None, "auth": None, "listen": listen, "archive": archive}
+        known: dict[str, Any] = {"token": None, "users": {}, "listen": listen, "archive": archive}
         app = create_app(view=lambda: agent.view, ledger=ledger, reload=agent.reload, **{**known, **options})
-        async with serve(app, host, 0) as url:
+        async with serve(app, host, 0, tls) as url:
             yield Client(url)
 
     return start

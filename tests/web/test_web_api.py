@@ -15,6 +15,7 @@ from web.scene import HOSTILE, a_scene
 from agent.report.archive import Archive
 from agent.web.api import Api
 from agent.web.bearer import Bearer
+from agent.web.login import Failures
 from agent.web.on_demand import OnDemand
 
 pytestmark = pytest.mark.anyio
@@ -54,7 +55,7 @@ async def test_the_description_is_a_valid_schema_and_has_every_address(serving, 
     async with serving() as client:
         document = await described(client)
     on_demand = OnDemand(lambda _: None, lambda: 0.0)
-    routes = Api(lambda: None, ledger, Archive(file), Bearer(None), on_demand).routes()
+    routes = Api(lambda: None, ledger, Archive(file), Bearer(None, Failures(lambda: 0.0)), on_demand).routes()
     known = {(route.path, method.lower()) for route in routes for method in route.methods - {"HEAD"}}
 
     assert {(path, method) for path, methods in document["paths"].items() for method in methods} == known

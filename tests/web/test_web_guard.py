@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-from pathlib import Path
 
 import pytest
 
-from agent.config.model import WebLogin
-from checks.settings import SecretReference
-
 pytestmark = pytest.mark.anyio
 EVERYTHING = ["/", "/metrics", "/-/healthy", "/-/ready", "/-/reload", "/nothing"]
-
-
-@pytest.fixture
-def login(tmp_path: Path) -> WebLogin:
-    file = tmp_path / "password"
-    file.write_text("pass:wörd\n")
-    return WebLogin(username="prometheus", password=SecretReference(file=file))
-
-
-def basic(username: str, password: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()}
 
 
 async def test_every_answer_has_the_security_headers(serving):
@@ -104,74 +88,3 @@ async def test_with_names_given_an_agent_that_other_machines_reach_answers_to_no
         answers = [(await client.get("/metrics", Host=host)).status for host in hosts]
 
     assert answers == [200, 200, 421]
-
-
-async def test_with_a_login_nothing_is_shown_without_it(serving, login: WebLogin):
-    async with serving(auth=login) as client:
-        paths = ["/", "/metrics", "/-/ready", "/nothing", "//-/healthy", "/-/healthy/", "/-/healthy/../../metrics"]
-        answers = [await client.get(path) for path in paths]
-
-    assert {answer.status for answer in answers} == {401}
-    for answer in answers:
-        assert answer.headers["www-authenticate"] == 'Basic realm="relaycanary", charset="UTF-8"'
-        assert answer.headers["x-content-type-options"] == "nosniff"
-
-
-async def test_with_a_login_the_health_of_the_process_is_still_for_everybody(serving, login: WebLogin):
-    async with serving(auth=login) as client:
-        answer = await client.get("/-/healthy")
-
-    assert answer.status == 200
-
-
-async def test_the_right_login_is_let_in(serving, login: WebLogin):
-    async with serving(auth=login) as client:
-        answer = await client.get("/metrics", **basic("prometheus", "pass:wörd"))
-
-    assert answer.status == 200
-
-
-async def test_a_wrong_login_is_not(serving, login: WebLogin):
-    right = base64.b64encode("prometheus:pass:wörd".encode()).decode()
-    wrong = [
-        basic("prometheus", "wrong"),
-        basic("grafana", "pass:wörd"),
-        basic("", ""),
-        basic("prometheus", ""),
-        {"Authorization": "Basic"},
-        {"Authorization": "Basic prometheus:pass:word"},
-        {"Authorization": "Basic ===="},
-        {"Authorization": f"Bearer {right}"},
-    ]
-    async with serving(auth=login) as client:
-        answers = [(await client.get("/metrics", **headers)).status for headers in wrong]
-
-    assert answers == [401] * len(wrong)
-
-
-async def test_a_password_that_is_renewed_counts_from_the_next_request_on(serving, login: WebLogin):
-    async with serving(auth=login) as client:
-        login.password.file.write_text("renewed")
-        old = await client.get("/metrics", **basic("prometheus", "pass:wörd"))
-        new = await client.get("/metrics", **basic("prometheus", "renewed"))
-
-    assert (old.status, new.status) == (401, 200)
-
-
-async def test_a_password_that_cannot_be_read_lets_nobody_in(serving, login: WebLogin):
-    login.password.file.write_text("")
-    async with serving(auth=login) as client:
-        answer = await client.get("/metrics", **basic("prometheus", ""))
-
-    assert answer.status == 503
-    assert str(login.password.file) not in answer.text
-
-
-async def test_the_token_is_enough_to_reload_where_a_login_is_set(serving, agent, login: WebLogin):
-    async with serving(auth=login, token=lambda: "t0ken") as client:
-        without = await client.request("POST", "/-/reload")
-        with_login = await client.request("POST", "/-/reload", **basic("prometheus", "pass:wörd"))
-        with_token = await client.request("POST", "/-/reload", Authorization="Bearer t0ken")
-
-    assert (without.status, with_login.status, with_token.status) == (401, 401, 200)
-    assert agent.reloads == 1

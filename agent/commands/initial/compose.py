@@ -75,7 +75,7 @@ def _agent(answers: Answers) -> list[str]:
         _line(f"signing_keys: [{{id: k1, secret: {{file: {SIGNING_KEY}}}}}]", depth=1),
         _line("keep: 7d", "how long canaries stay in their mailbox", 1),
         "web:",
-        _line("listen: 127.0.0.1:9825", "metrics and pages; any other address demands web.auth", 1),
+        _line("listen: 127.0.0.1:9825", "metrics and pages; any other address demands web.users", 1),
     ]
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from agent.config.advice.rule import Advice, Context, Rule
 from agent.config.model import NO_CLIENT_ID, EntraCredential
+from agent.config.pieces import is_loopback
 from agent.config.references import bounce_mailbox
 from agent.config.settings import Sections
 
@@ -67,6 +68,16 @@ def unused(context: Context) -> Iterator[Advice]:
                 yield Advice((section, name), "is not used by any check")
 
 
+def login_in_plain_text(context: Context) -> Iterator[Advice]:
+    """Advise on passwords of readers that cross a network where others may listen."""
+    web = context.sections.web
+    if web.users and web.tls is None and not is_loopback(web.host):
+        yield Advice(
+            ("web", "users"),
+            "passwords go over the network in plain text: set web.tls, or let nothing but a proxy with TLS connect",
+        )
+
+
 def sent_items_unwatched(context: Context) -> Iterator[Advice]:
     """Advise on a mailbox that shall be rid of copies, but whose Sent Items nobody looks into."""
     for name, path in context.sections.paths.items():
@@ -95,6 +106,7 @@ UPKEEP_RULES: tuple[Rule, ...] = (
     not_acted_on,
     client_id_is_missing,
     client_secret_runs_out,
+    login_in_plain_text,
     sent_items_unwatched,
     unused,
 )

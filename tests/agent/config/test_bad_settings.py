@@ -121,8 +121,8 @@ EXPECTED = {
     ],
     "listen_for_everybody": [
         (
-            "3: web.listen: '0.0.0.0:9825' can be reached by other machines, which demands web.auth "
-            "(username and password); or listen on 127.0.0.1"
+            "3: web.listen: '0.0.0.0:9825' can be reached by other machines, which demands web.users "
+            "(names and bcrypt hashes of their passwords); or listen on 127.0.0.1"
         ),
     ],
     "listen_without_port": [

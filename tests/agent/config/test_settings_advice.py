@@ -423,6 +423,15 @@ ADVISED = {
             ),
         ],
     ),
+    "logins that cross a network in plain text": (
+        [("paths:\n", f"web: {{listen: '0.0.0.0:9825', users: {{noc: '$2b$10${'x' * 53}'}}}}\npaths:\n")],
+        [
+            (
+                "6: warning: web.users: passwords go over the network in plain text: set web.tls, or let nothing but a"
+                " proxy with TLS connect"
+            ),
+        ],
+    ),
     "what no check uses": (
         [
             (

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import model_validator
+from support.passwords import a_hash
 
 from agent.config.load import load
 from agent.config.problems import SettingsError
@@ -146,14 +147,15 @@ def test_an_expectation_that_means_nothing_is_refused(expect, words, workspace, 
 
 
 def test_everybody_may_be_let_in_after_a_login(workspace, edited):
-    web = "web: {listen: '[::]:9825', auth: {username: noc, password: {file: outside}}, token: {file: token}}\npaths:\n"
+    workspace.secret("hash", a_hash())
+    web = "web: {listen: '[::]:9825', users: {noc: {file: hash}}, token: {file: token}}\npaths:\n"
     settings = workspace.load(edited(("paths:\n", web)))
     assert (settings.web.host, settings.web.port) == ("::", 9825)
 
 
 @pytest.mark.parametrize("listen", ["localhost:1", "127.0.0.8:65535", "'[::1]:9825'"])
 def test_this_machine_needs_no_login(listen, workspace, edited):
-    assert workspace.load(edited(("paths:\n", f"web: {{listen: {listen}}}\npaths:\n"))).web.auth is None
+    assert workspace.load(edited(("paths:\n", f"web: {{listen: {listen}}}\npaths:\n"))).web.users == {}
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:65536", "'::1:9825'", "http://127.0.0.1:9825", "':9825'"])
