@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,10 +36,8 @@ class Verifier:
         """Note every reference below *section*, found at *key*, that leads nowhere."""
         for where, name, value in _walk(section, key):
             match value:
-                case SecretReference() if name == "users":
-                    self._password_hash(value, where)
                 case SecretReference():
-                    self._secret(value, where)
+                    self._secret(value, name, where)
                 case WebTls():
                     self._server_certificate(value, where)
                 case FileReference():
@@ -56,21 +53,18 @@ class Verifier:
                 case Path() if name == "ca_file":
                     self._file(value, name, where)
 
-    def _secret(self, reference: SecretReference, where: Key) -> None:
-        source = SecretSource(reference)
+    def _secret(self, reference: SecretReference, name: str, where: Key) -> None:
+        source, place = SecretSource(reference), reference.file or reference.env
         try:
-            if source() == PLACEHOLDER:
-                self.problems.warning(where, f"{reference.file or reference.env} does not hold the secret yet")
+            secret = source()
+            if secret == PLACEHOLDER:
+                self.problems.warning(where, f"{place} does not hold the secret yet")
+            if name == "users" and (problem := hash_problem(secret)):
+                self.problems.error(where, f"what {place} holds {problem}")
         except LocalFault as fault:
             self.problems.error(where, str(fault))
         if source.readable_by_others():
             self.problems.warning(where, f"{reference.file} can be read by others: chmod 600 it")
-
-    def _password_hash(self, reference: SecretReference, where: Key) -> None:
-        self._secret(reference, where)
-        with contextlib.suppress(LocalFault):  # said already
-            if problem := hash_problem(SecretSource(reference)()):
-                self.problems.error(where, f"what {reference.file or reference.env} holds {problem}")
 
     def _server_certificate(self, tls: WebTls, where: Key) -> None:
         from agent.config import certificates  # noqa: PLC0415 - as below
