@@ -12,9 +12,10 @@ from operator import itemgetter
 
 from sqlalchemy import Connection, func, literal_column, select
 
-from agent.ledger import cases, records
+from agent.ledger import cases, records, silences
 from agent.ledger.cases import CanaryRecord, CaseFile
 from agent.ledger.schema import canaries, runs, specs, standings
+from agent.ledger.silences import Silence
 from agent.ledger.snapshot import Snapshot, take_standings
 from checks.core.model import Verdict
 
@@ -72,6 +73,10 @@ class Questions:
     def canaries(self, check: str | None, *, before: int | None = None, limit: int) -> Sequence[CanaryRecord]:
         """Read the newest canaries of *check* (of all, if None), newest first, from *before* on."""
         return cases.newest(self.connection, check, before, limit)
+
+    def silences(self, ending_after: float) -> Sequence[Silence]:
+        """Read the silences that are in force or to come, in the order of their beginning."""
+        return silences.listed(self.connection, ending_after=ending_after)
 
     def case(self, canary: str) -> CaseFile | None:
         """Read everything about one canary; None if there is none of that id."""

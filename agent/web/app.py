@@ -23,17 +23,20 @@ from agent.web.api import Api
 from agent.web.bearer import Bearer
 from agent.web.guard import Hardened, HostCheck
 from agent.web.limits import Limit
+from agent.web.lists import Lists
 from agent.web.login import Failures, LoginCheck, too_many
 from agent.web.on_demand import OnDemand, Run
 from agent.web.pages import Pages
 from agent.web.passwords import Passwords
 from agent.web.probe import ProbePage
 from agent.web.reports import Reports
+from agent.web.silences import ADDRESS as SILENCES
+from agent.web.silences import Silences
 
 _HEALTHY = "/-/healthy"
 _RELOAD = "/-/reload"
 _PROBE = "/probe"
-_CHANGES = re.compile(rf"{_RELOAD}|/api/v1/checks/[^/]+/run")
+_CHANGES = re.compile(rf"{_RELOAD}|/api/v1/checks/[^/]+/run|{SILENCES}(/[^/]+)?")
 _RELOADS_AT_ONCE, _BETWEEN_RELOADS = 5, 5.0
 _PATIENCE = 5.0  # seconds until a ledger that says nothing counts as one that does not answer
 
@@ -66,6 +69,7 @@ def create_app(  # noqa: PLR0913 - everything that the addresses need comes toge
     failures = Failures(lambda: view().now_at)
     bearer = Bearer(token, failures)
     on_demand = OnDemand(run, lambda: view().now_at)
+    lists = Lists(ledger)
     answers = _Answers(view, ledger, reload, bearer, Exposition(view, ledger.snapshot))
     middleware = [
         Middleware(Hardened),
@@ -90,7 +94,8 @@ def create_app(  # noqa: PLR0913 - everything that the addresses need comes toge
             Route(_RELOAD, answers.reloaded, methods=["POST"]),
             *Pages(view, ledger).routes(),
             *Reports(archive).routes(),
-            *Api(view, ledger, archive, bearer, on_demand).routes(),
+            *Api(view, lists, archive, bearer, on_demand).routes(),
+            *Silences(view, ledger, lists, bearer).routes(),
             *ProbePage(bearer, on_demand).routes(),
         ],
         middleware=middleware,

@@ -9,14 +9,14 @@ from statistics import median
 
 from markupsafe import Markup
 
-from agent.ledger import Snapshot
+from agent.ledger import Silence, Snapshot
 from agent.ledger.cases import CanaryRecord, CaseFile
 from agent.ledger.pages import Questions
 from agent.standing import CheckNow, what
 from agent.status import AgentView
 from agent.web import figures, message
 from agent.web.message import Mail
-from agent.web.status_page import stand
+from agent.web.status_page import silence_of, stand
 from checks.core.model import Accepted, Check, Outcome, Refused, Stage
 from checks.knowledge import Diagnosis, diagnose_outcome
 
@@ -33,6 +33,7 @@ class Known:
     newest: Sequence[CanaryRecord]
     listed: Sequence[CanaryRecord]
     seen: CaseFile | None
+    silences: Sequence[Silence]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +84,16 @@ class CheckPage:
     older: int | None
     paged: bool
     simulated: bool
+    silenced: Silence | None
 
 
-def ask(questions: Questions, name: str, before: int | None) -> Known:
+def ask(questions: Questions, name: str, before: int | None, now: float) -> Known:
     """Read what the page needs; the number of rows is bounded."""
     newest = questions.canaries(name, limit=CHARTED)
     listed = newest[: ROWS + 1] if before is None else questions.canaries(name, before=before, limit=ROWS + 1)
     seen = next((one for one in newest if one.end_to_end is not None), None)
-    return Known(questions.standings(), newest, listed, questions.case(seen.canary) if seen else None)
+    found = questions.case(seen.canary) if seen else None
+    return Known(questions.standings(), newest, listed, found, questions.silences(now))
 
 
 def compose(view: AgentView, known: Known, name: str, before: int | None) -> CheckPage | None:
@@ -126,6 +129,7 @@ def compose(view: AgentView, known: Known, name: str, before: int | None) -> Che
         older=known.listed[ROWS - 1].seq if len(known.listed) > ROWS else None,
         paged=before is not None,
         simulated=any(one.simulated for one in (*known.newest, *known.listed)),
+        silenced=silence_of(known.silences, configured.check, view) if configured else None,
     )
 
 

@@ -54,7 +54,8 @@ class Pages:
         if given is not None and before is None:
             return _missing("No such page", "The number of a canary is wanted after before=.", 400)
         try:
-            known = await self._read(lambda questions: check_page.ask(questions, name, before))
+            now = self._now()
+            known = await self._read(lambda questions: check_page.ask(questions, name, before, now))
         except LedgerError as error:
             return _missing("The ledger cannot be read", str(error), 503)
         composed = await asyncio.to_thread(check_page.compose, self.view(), known, name, before)
@@ -85,8 +86,7 @@ class Pages:
         return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers={"Cache-Control": "no-cache"})
 
     async def _status(self) -> str:
-        view = self.view()
-        now = view.now_at + view.wall_offset
+        view, now = self.view(), self._now()
         problem = ""
         known = status_page.NOTHING
         try:
@@ -95,6 +95,10 @@ class Pages:
             problem = str(error)
         composed = await asyncio.to_thread(status_page.compose, view, known, problem)
         return await asyncio.to_thread(page, "status.html.j2", page=composed)
+
+    def _now(self) -> float:
+        view = self.view()
+        return view.now_at + view.wall_offset
 
     async def _read(self, query: Callable[[Questions], T]) -> T:
         try:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from agent.ledger import Snapshot
+from agent.ledger import Silence, Snapshot
 from agent.ledger.cases import CanaryRecord
 from agent.report.archive import Issue
 from agent.report.incidents import Incident
 from agent.status import AgentView, CheckView
-from agent.web.status_page import stand
+from agent.web.status_page import silence_of, stand
 
 
-def check(view: AgentView, taken: Snapshot, one: CheckView) -> dict[str, Any]:
+def check(view: AgentView, taken: Snapshot, quiet: Sequence[Silence], one: CheckView) -> dict[str, Any]:
     """Tell how a check stands, under the names that ``status --json`` uses."""
     now = stand(view, taken, one.check)
     standing, known = now.standing, now.diagnosis
+    silenced = silence_of(quiet, one.check, view)
     return {
         "check": one.check.name,
         "path": one.check.path,
         "method": one.check.method,
         "mailbox": one.check.mailbox,
         "severity": one.check.severity,
+        "silenced_until": _iso(silenced.ends_wall) if silenced else None,
         "verdict": now.verdict.value,
         "outcome": standing.outcome if standing else None,
         "reason": now.reason or None,
@@ -74,6 +77,23 @@ def incident(one: Incident) -> dict[str, Any]:
         "ended": _iso(one.ended),
         "meaning": one.meaning,
         "fix": one.fix,
+    }
+
+
+def silence(one: Silence, now: float) -> dict[str, Any]:
+    """Tell of a silence; `active` is whether it is in force now."""
+    return {
+        "silence": one.id,
+        "author": one.author,
+        "reason": one.reason,
+        "created": _iso(one.created_wall),
+        "starts": _iso(one.starts_wall),
+        "ends": _iso(one.ends_wall),
+        "ended_by": one.ended_by,
+        "check": one.check,
+        "path": one.path,
+        "site": one.site,
+        "active": one.holds(now),
     }
 
 

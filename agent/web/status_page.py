@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from agent.ledger import Snapshot
+from agent.ledger import Silence, Snapshot
 from agent.ledger.pages import Failure, Point, Questions
 from agent.report.incidents import Incident
 from agent.standing import CheckNow, stand_check, what
@@ -29,6 +29,7 @@ class Known:
     failures: Sequence[Failure]
     failing_since: Mapping[str, float]
     simulated: bool
+    silences: Sequence[Silence] = ()
 
 
 NOTHING = Known(Snapshot(), {}, (), {}, simulated=False)
@@ -50,6 +51,7 @@ class CheckLine:
     severity: str
     meaning: str | None
     fix: str | None
+    silenced: Silence | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class StatusPage:
     single_failures: int
     cut: bool
     mailboxes: Sequence[MailboxLine]
+    silences: Sequence[Silence]
     endings: Sequence[Ending]
     simulated: bool
     applied: bool
@@ -108,6 +111,7 @@ def ask(questions: Questions, now: float) -> Known:
         failures=questions.newest_failures(now - incidents.SPAN, incidents.MOST),
         failing_since=questions.failing_since(),
         simulated=questions.has_simulated(),
+        silences=questions.silences(now),
     )
 
 
@@ -133,6 +137,7 @@ def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
         single_failures=found.single_failures,
         cut=len(known.failures) >= incidents.MOST,
         mailboxes=[_mailbox(one, view, known.snapshot) for one in view.mailboxes],
+        silences=known.silences,
         endings=sorted(_endings(view), key=lambda ending: ending.when),
         simulated=known.simulated,
         applied=view.applied,
@@ -145,6 +150,15 @@ def stand(view: AgentView, taken: Snapshot, check: Check) -> CheckNow:
     newest = taken.standings.get(check.name)
     problem = newest.problems.get(Verdict(newest.verdict)) if newest else None
     return stand_check(check, taken, problem.attempt if problem else None, view.now_at)
+
+
+def silence_of(silences: Sequence[Silence], check: Check, view: AgentView) -> Silence | None:
+    """Return the silence that keeps alerts about a check from being told now; of several, the one that ends last."""
+    now = view.now_at + view.wall_offset
+    fitting = (
+        one for one in silences if one.holds(now) and one.fits(check=check.name, path=check.path, site=view.site)
+    )
+    return max(fitting, key=lambda one: one.ends_wall, default=None)
 
 
 def _line(one: CheckNow, view: AgentView, known: Known, next_due: float | None) -> CheckLine:
@@ -161,6 +175,7 @@ def _line(one: CheckNow, view: AgentView, known: Known, next_due: float | None) 
         severity=one.check.severity,
         meaning=shown.meaning if shown else None,
         fix=shown.fix if shown else None,
+        silenced=silence_of(known.silences, one.check, view),
     )
 
 

@@ -49,14 +49,14 @@ class Client:
     async def get(self, path: str, **headers: str) -> Answer:
         return await self.request("GET", path, **headers)
 
-    async def request(self, method: str, path: str, **headers: str) -> Answer:
+    async def request(self, method: str, path: str, *, body: bytes | None = None, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await asyncio.to_thread(self._request, method, path, named)
+        return await asyncio.to_thread(self._request, method, path, named, body)
 
-    def _request(self, method: str, path: str, headers: Mapping[str, str]) -> Answer:
+    def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         connection = http.client.HTTPConnection(urlsplit(self.url).hostname or "", self.port, timeout=10)
         try:
-            connection.request(method, path, headers=dict(headers))
+            connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
             return Answer(response.status, dict(response.getheaders()), response.read())
         finally:

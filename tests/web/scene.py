@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from support.make import T0, a_canary, a_check, a_sighting, accepted, refused
 
-from agent.ledger import Ledger
+from agent.alerts.silencing import Names, new_silence
+from agent.ledger import Ledger, Silence
 from agent.ledger.looks import LookRecord
 from agent.ledger.store import Judgement
 from agent.status import AgentView, CertificateView, CheckView, MailboxStatus, MailboxView, PathView
@@ -76,6 +78,13 @@ def an_agent(checks: Sequence[Check]) -> AgentView:
         reload_success_at=T0,
         alert_after=2,
     )
+
+
+def a_silence(**changes: Any) -> Silence:
+    """Make one that is about the check relay, for the hour around now."""
+    about = {"author": "Ada", "reason": "new firewall", "starts": NOW - 1800, "ends": NOW + 1800, "check": "relay"}
+    names = Names(site="ams1", checks=[one.name for one in CHECKS], paths=[one.path for one in CHECKS])
+    return new_silence(now=NOW, names=names, **{**about, **changes})
 
 
 async def a_scene(ledger: Ledger, *, said: str = DISABLED, each: int = 12) -> AgentView:

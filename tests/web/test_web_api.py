@@ -10,18 +10,20 @@ from dataclasses import replace
 
 import pytest
 from jsonschema import Draft202012Validator
-from web.scene import HOSTILE, a_scene
+from web.scene import HOSTILE, a_scene, a_silence
 
 from agent.report.archive import Archive
 from agent.web.api import Api
 from agent.web.bearer import Bearer
+from agent.web.lists import Lists
 from agent.web.login import Failures
 from agent.web.on_demand import OnDemand
+from agent.web.silences import Silences
 
 pytestmark = pytest.mark.anyio
 TOKEN = "correct horse battery staple"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-LISTS = ["/api/v1/checks", "/api/v1/canaries", "/api/v1/incidents", "/api/v1/reports"]
+LISTS = ["/api/v1/checks", "/api/v1/canaries", "/api/v1/incidents", "/api/v1/reports", "/api/v1/silences"]
 
 
 async def described(client):
@@ -36,6 +38,7 @@ def schema_of(document, path: str, status: str, method: str = "get"):
 async def test_every_list_answers_as_it_is_described(serving, agent, ledger, file):
     agent.view = await a_scene(ledger)
     Archive(file.parent / "reports").put("2023-W46", {"html": b"x", "json": b"{}"})
+    await ledger.silence(a_silence())
     async with serving() as client:
         document = await described(client)
         answers = {path: json.loads((await client.get(path)).text) for path in LISTS}
@@ -44,6 +47,7 @@ async def test_every_list_answers_as_it_is_described(serving, agent, ledger, fil
         schema_of(document, path, "200").validate(content)
         assert content["items"], path
     assert answers[LISTS[0]]["items"][1]["diagnosis"]["meaning"].startswith("SMTP AUTH is switched off")
+    assert [one["silenced_until"] is None for one in answers[LISTS[0]]["items"]] == [False, True, True]
     assert [one["ended"] is None for one in answers[LISTS[2]]["items"]] == [True, False]
     assert answers[LISTS[3]]["items"][0]["links"] == {
         "html": "/reports/2023-W46/html",
@@ -55,7 +59,11 @@ async def test_the_description_is_a_valid_schema_and_has_every_address(serving, 
     async with serving() as client:
         document = await described(client)
     on_demand = OnDemand(lambda _: None, lambda: 0.0)
-    routes = Api(lambda: None, ledger, Archive(file), Bearer(None, Failures(lambda: 0.0)), on_demand).routes()
+    lists, bearer = Lists(ledger), Bearer(None, Failures(lambda: 0.0))
+    routes = [
+        *Api(lambda: None, lists, Archive(file), bearer, on_demand).routes(),
+        *Silences(lambda: None, ledger, lists, bearer).routes(),
+    ]
     known = {(route.path, method.lower()) for route in routes for method in route.methods - {"HEAD"}}
 
     assert {(path, method) for path, methods in document["paths"].items() for method in methods} == known
