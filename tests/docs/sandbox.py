@@ -1,0 +1,129 @@
+"""A machine to try the documents on: a copy of the checkout, a lab and an agent at work, folders for /etc and /var.
+
+Programs that cannot be had are stood in for (`standin.py`); everything else is the real thing. Absolute paths in a
+block lead into the box.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from support.process import AgentProcess, until
+
+from checks.lab import Lab
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+STOOD_IN_FOR = (
+    *("apt", "chown", "docker", "getent", "install", "journalctl", "kubectl", "kustomize", "make", "pip", "runuser"),
+    *("systemctl", "systemd-creds", "systemd-sysusers"),
+)
+COPIED = ("deploy", "dashboards", "Makefile", "README.md", "pyproject.toml", "CHANGELOG.md", "LICENSE")
+_ABSOLUTE = re.compile(r"(?<![\w.:/$}-])/(?=(?:etc|var|run|opt|usr/lib|usr/local)/)")
+PLACEHOLDERS = {
+    "YYYY-MM-DD": "2026-11-26",
+    "CHECK": "relay",
+    "FILE": ".lab/relay-client.pem",
+}
+"""Words in capitals for which the reader puts something of his own, and what the test puts."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """The machine. `lab` is at work, and so is an agent."""
+
+    root: Path
+    lab: Lab
+
+    @property
+    def checkout(self) -> Path:
+        return self.root / "checkout"
+
+    def bash(self, text: str) -> subprocess.CompletedProcess[str]:
+        """Run commands, as a user would who has the checkout before him; they end at the first one that fails."""
+        for word, instead in PLACEHOLDERS.items():
+            text = re.sub(rf"\b{word}\b", instead, text)
+        text = _ABSOLUTE.sub(f"{self.root}/", text)
+        path = f"{self.root}/bin:{self.checkout}/.venv/bin:{os.environ['PATH']}:/usr/sbin:/usr/bin"
+        return subprocess.run(
+            ["bash", "-eu", "-o", "pipefail", "-c", text],
+            cwd=self.checkout,
+            env={"PATH": path, "HOME": str(self.root / "home"), "BOX": str(self.root), "NO_COLOR": "1"},
+            input="a secret that is typed in\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+
+def _script(file: Path, program: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{program}" "$@"\n')
+    file.chmod(0o755)
+
+
+def _programs(root: Path, checkout: Path) -> None:
+    here = root / "lib"
+    here.mkdir()
+    for name in ("standin.py", "relaycanary_standin.py", "command_line.py"):
+        shutil.copy(HERE / name, here / name)
+    for name in STOOD_IN_FOR:
+        file = root / "bin" / name
+        file.parent.mkdir(exist_ok=True)
+        told = f"import sys; sys.argv[0] = '{name}'; exec(open('{here}/standin.py').read())"
+        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS -c "{told}" "$@"\n')
+        file.chmod(0o755)
+    for venv in (checkout / ".venv", root / "opt/relaycanary/venv"):
+        _script(venv / "bin/relaycanary", here / "relaycanary_standin.py")
+        (venv / "bin/python").symlink_to(sys.executable)
+        (venv / "bin/pip").symlink_to(root / "bin/pip")
+
+
+def _files(root: Path, checkout: Path, settings: str) -> None:
+    for name in (
+        "etc/relaycanary/secrets",
+        "etc/prometheus",
+        "etc/sudoers.d",
+        "var/lib/relaycanary",
+        "var/backups",
+        "run",
+    ):
+        (root / name).mkdir(parents=True)
+    (root / "var/backups/relaycanary").mkdir()
+    for place in (checkout / "relaycanary.yaml", root / "etc/relaycanary/relaycanary.yaml"):
+        place.write_text(settings)
+    shutil.copy(ROOT / "dashboards/alertmanager/alertmanager.yml", root / "etc/prometheus/alertmanager.yml")
+    (root / "etc/prometheus/prometheus.yml").write_text("scrape_configs: []\n")
+    for name in ("relay.crt", "intermediates.crt", "relay.key", "bounce.eml"):
+        (checkout / name).write_text("550 5.7.64 TenantAttribution; Relay Access Denied\n")
+
+
+@contextmanager
+def box(root: Path) -> Iterator[Box]:
+    """Set the machine up; at the end nothing is left at work."""
+    checkout = root / "checkout"
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("node_modules", "secrets"))
+        else:
+            shutil.copy(ROOT / name, checkout / name)
+    _programs(root, checkout)
+    with Lab(checkout / ".lab") as lab:
+        content = yaml.safe_load(lab.info.settings.read_text())
+        content["web"] = {"listen": "127.0.0.1:0"}
+        lab.info.settings.write_text(yaml.safe_dump(content))
+        _files(root, checkout, lab.info.settings.read_text())
+        with AgentProcess(lab.info.settings) as agent:
+            until("all is green", lambda: agent.verdicts() == {"pass"}, within=120)
+            yield Box(root, lab)
+            assert agent.stop() == 0

@@ -1,0 +1,136 @@
+"""Stands in for programs that a test cannot have: it is called by their names.
+
+What they are told is held against what there is; a command that runs inside a container, or as another user, is run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+NAME, ARGUMENTS = Path(sys.argv[0]).name, sys.argv[1:]
+UNITS = {"relaycanary", "relaycanary.service", "prometheus", "prometheus-alertmanager", "prometheus-node-exporter"}
+IMAGES = {"relaycanary", "YOUR/relaycanary"}
+VERBS = {
+    "systemctl": {"daemon-reload", "enable", "reload", "restart", "start", "status", "stop"},
+    "compose": {"build", "config", "exec", "kill", "up"},
+    "docker": {"build", "run", "kill", "ps", "compose"},
+    "kubectl": {"apply", "create", "exec", "rollout", "get"},
+}
+
+
+def refuse(why: str) -> NoReturn:
+    print(f"{NAME} {' '.join(ARGUMENTS)}: {why}", file=sys.stderr)
+    sys.exit(64)
+
+
+def run(command: list[str]) -> NoReturn:
+    os.execvp(command[0], command)
+
+
+def words(arguments: list[str]) -> list[str]:
+    return [one for one in arguments if not one.startswith("-")]
+
+
+def known(kind: str, verb: str) -> None:
+    if verb not in VERBS[kind]:
+        refuse(f"{verb} is not among the verbs {', '.join(sorted(VERBS[kind]))}")
+
+
+def there(*files: str) -> None:
+    for file in files:
+        if not Path(file).exists():
+            refuse(f"there is no {file}")
+
+
+def value(*options: str) -> list[str]:
+    """Return what the options are given, as another word or behind a sign."""
+    found = [after for before, after in itertools.pairwise(ARGUMENTS) if before in options]
+    return found + [one.partition("=")[2] for one in ARGUMENTS if one.partition("=")[0] in options and "=" in one]
+
+
+def inside(arguments: list[str]) -> NoReturn:
+    """Run what a container is told to run; its settings are at the usual place."""
+    if not arguments:
+        sys.exit(0)
+    os.environ["RELAYCANARY_CONFIG"] = f"{os.environ['BOX']}/etc/relaycanary/relaycanary.yaml"
+    run(arguments)
+
+
+def docker() -> None:
+    known("docker", ARGUMENTS[0])
+    if ARGUMENTS[0] == "compose":
+        rest = ARGUMENTS[1:]
+        known("compose", rest[0])
+        there("compose.yaml")
+        services = re.findall(r"^  ([a-z-]+):$", Path("compose.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+        if rest[0] == "exec":
+            service, *command = rest[1:] if rest[1] != "-T" else rest[2:]
+            if service not in services:
+                refuse(f"{service} is not a service of compose.yaml")
+            inside(command)
+    elif ARGUMENTS[0] == "build":
+        there(*value("-f"), ARGUMENTS[-1])
+    elif ARGUMENTS[0] == "run":
+        (image,) = [place for place, one in enumerate(ARGUMENTS) if one in IMAGES and ARGUMENTS[place - 1] != "--name"]
+        command = ARGUMENTS[image + 1 :]
+        inside(["relaycanary", *command] if command else [])
+
+
+def kubectl() -> None:
+    verb = next(one for one in ARGUMENTS if one in VERBS["kubectl"])
+    there(*value("-f", "-k", "--from-file"))
+    if verb == "exec":
+        inside(ARGUMENTS[ARGUMENTS.index("--") + 1 :])
+
+
+def make() -> None:
+    targets = re.findall(r"^([a-z0-9-]+):", Path("Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for one in words(ARGUMENTS):
+        if "=" not in one and one not in targets:
+            refuse("the Makefile has no such target")
+
+
+def systemctl() -> None:
+    verb, *units = words(ARGUMENTS)
+    known("systemctl", verb)
+    if strange := set(units) - UNITS:
+        refuse(f"there is no unit {', '.join(strange)}")
+
+
+def journalctl() -> None:
+    if not set(value("-u")) <= UNITS:
+        refuse("there is no such unit")
+
+
+def runuser() -> None:
+    if ARGUMENTS[:3] != ["-u", "relaycanary", "--"]:
+        refuse("it is the user relaycanary that owns the ledger")
+    run(ARGUMENTS[3:])
+
+
+def install() -> None:
+    run(["/usr/bin/install", *(one for one in ARGUMENTS if one not in {"-o", "-g", "relaycanary"})])
+
+
+def chown() -> None:
+    there(*ARGUMENTS[1:])
+
+
+STANDINS = {
+    "chown": chown,
+    "docker": docker,
+    "install": install,
+    "journalctl": journalctl,
+    "kubectl": kubectl,
+    "make": make,
+    "runuser": runuser,
+    "systemctl": systemctl,
+}
+"""Those that have something to hold what they are told against; of the others only the name is known."""
+
+STANDINS.get(NAME, sys.exit)()
