@@ -75,6 +75,6 @@ clean:  ## Remove what was installed and what the lab keeps
 $(VENV)/.run: $(LOCKS)/run.lock pyproject.toml
 	@$(INSTALL) $(VENV) $(LOCKS)/run.lock $@
 
-$(VENV)/.test: $(LOCKS)/test.lock pyproject.toml
-	@$(INSTALL) $(VENV) $(LOCKS)/test.lock $@
+$(VENV)/.test: $(LOCKS)/test.lock $(LOCKS)/test-alone.lock pyproject.toml
+	@$(INSTALL) $(VENV) $(LOCKS)/test.lock $@ $(LOCKS)/test-alone.lock
 	@cp $@ $(VENV)/.run

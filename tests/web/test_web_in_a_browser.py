@@ -7,48 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from web.accessibility import faults
 from web.browser import ENTER, TAB, Browser, a_browser, missing
-from web.scene import HOSTILE, a_scene
+from web.scene import HOSTILE, a_scene, a_silence
+
+from agent.report.archive import Archive
 
 pytestmark = [pytest.mark.anyio, pytest.mark.servers]
 PHONE, WALL = (390, 844), (1920, 1080)
 _OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-# What axe-core calls serious, as far as a page of text, links and tables can break it.
-_FAULTS = """
-const faults = [], say = (what, one) => faults.push(what + ": " + one.outerHTML.slice(0, 120));
-const named = (one) => (one.getAttribute("aria-label") || one.innerText
-  || one.querySelector("img[alt]:not([alt=''])") || "");
-if (!document.documentElement.lang) faults.push("no language");
-if (!document.title) faults.push("no title");
-if (document.querySelectorAll("main").length !== 1) faults.push("not one main");
-if (document.querySelectorAll("h1").length !== 1) faults.push("not one h1");
-for (const one of document.querySelectorAll("a, button, summary")) if (!named(one)) say("no name", one);
-for (const one of document.querySelectorAll("svg"))
-  if (one.getAttribute("role") !== "img" || !one.getAttribute("aria-label")) say("no label", one);
-for (const one of document.querySelectorAll("img")) if (!one.hasAttribute("alt")) say("no alternative", one);
-for (const one of document.querySelectorAll("section")) {
-  const by = one.getAttribute("aria-labelledby");
-  if (by ? !document.getElementById(by) : !one.getAttribute("aria-label")) say("unlabelled section", one);
-}
-for (const one of document.querySelectorAll("thead th")) if (one.scope !== "col") say("no scope", one);
-let level = 1;
-for (const one of document.querySelectorAll("h1, h2, h3")) {
-  const now = Number(one.tagName[1]);
-  if (now > level + 1) say("heading skips a level", one);
-  level = now;
-}
-const light = (rgb) => { const [r, g, b] = rgb.match(/[0-9.]+/g).slice(0, 3).map((v) => v / 255)
-  .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-const behind = (one) => { for (let at = one; at; at = at.parentElement) {
-  const colour = getComputedStyle(at).backgroundColor;
-  if (!/, 0\\)$/.test(colour)) return colour; } return "rgb(255,255,255)"; };
-for (const one of document.querySelectorAll("main *, header *, footer *")) {
-  if (![...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) || one.closest("svg")) continue;
-  const [a, b] = [light(getComputedStyle(one).color), light(behind(one))].sort((x, y) => y - x);
-  if ((a + 0.05) / (b + 0.05) < 4.5) say("contrast " + ((a + 0.05) / (b + 0.05)).toFixed(2), one);
-}
-return faults;
-"""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +32,7 @@ async def in_thread(work, *arguments):
 
 async def pages_of(client) -> list[str]:
     """Every kind of page, with the newest canary that failed and the newest that was seen."""
-    found = ["/", "/checks/submission", "/checks/nothing", "/canaries/nothing"]
+    found = ["/", "/checks/submission", "/checks/relay", "/checks/nothing", "/canaries/nothing", "/reports/"]
     for check in ("submission", "direct"):
         text = (await client.get(f"/checks/{check}")).text
         found.append(f"/canaries/{text.partition('/canaries/')[2].partition(chr(34))[0]}")
@@ -74,18 +41,20 @@ async def pages_of(client) -> list[str]:
 
 @pytest.mark.parametrize("said", ["550 5.7.64 TenantAttribution", HOSTILE], ids=["ordinary", "hostile"])
 async def test_every_page_fits_a_phone_and_a_wall_in_light_and_dark_and_can_be_read_out(
-    serving, agent, ledger, browser, said
+    serving, agent, ledger, file, browser, said
 ):
     agent.view = await a_scene(ledger, said=said)
+    await ledger.silence(a_silence(reason=said[:900]))
+    Archive(file.parent / "reports").put("2023-W46", {"html": b"x", "pdf": b"x"})
 
     def look(url: str) -> None:
         browser.open(url)
         for size in (PHONE, WALL):
             browser.size(*size)
             assert browser.run(_OVERFLOW) == 0, (url, size)
-        assert browser.run(_FAULTS) == [], url
+        assert faults(browser) == [], url
         browser.dark()
-        assert browser.run(_FAULTS) == [], f"{url} in the dark"
+        assert faults(browser) == [], f"{url} in the dark"
         browser.devtools("Emulation.setEmulatedMedia", features=[])
         assert browser.run("return document.querySelectorAll('main script, main style, main iframe').length") == 0
         refused = [one for one in browser.complaints() if "404" not in one]
@@ -96,12 +65,39 @@ async def test_every_page_fits_a_phone_and_a_wall_in_light_and_dark_and_can_be_r
             await in_thread(look, client.url + path)
 
 
-async def test_an_agent_without_checks_has_a_page_that_fits_too(serving, browser):
-    async with serving() as client:
-        await in_thread(browser.open, client.url)
+async def test_an_agent_without_anything_to_show_has_pages_that_fit_and_can_be_read_out_too(serving, browser):
+    def look(url: str) -> str:
+        browser.open(url)
         browser.size(*PHONE)
-        assert await in_thread(browser.run, _OVERFLOW) == 0
-        assert "No check is configured" in await in_thread(browser.text)
+        assert browser.run(_OVERFLOW) == 0
+        assert faults(browser) == [], url
+        return browser.text()
+
+    async with serving() as client:
+        texts = [await in_thread(look, client.url + path) for path in ("/", "/reports/", "/checks/relay")]
+
+    assert "No check is configured" in texts[0]
+    assert "No such check" in texts[2]
+
+
+async def test_what_cannot_be_read_out_would_be_found(serving, agent, ledger, browser):
+    agent.view = await a_scene(ledger)
+
+    def spoil(url: str) -> list[str]:
+        browser.open(url)
+        browser.run(
+            "document.documentElement.removeAttribute('lang');"
+            "document.querySelector('svg').removeAttribute('aria-label');"
+            "document.querySelector('main a').textContent = '';"
+            "document.querySelector('.why').style.color = '#bbb';"
+        )
+        return faults(browser)
+
+    async with serving() as client:
+        found = " ".join(await in_thread(spoil, client.url))
+
+    for rule in ("html-has-lang", "svg-img-alt", "link-name", "color-contrast"):
+        assert rule in found
 
 
 async def test_hostile_words_run_nothing(serving, agent, ledger, browser):
