@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 from support.process import AgentProcess, until
 
-from checks.lab import Lab
+from checks.lab import DEFAULT_PORTS, Lab
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -52,6 +52,8 @@ class Box:
         """Run commands, as a user would who has the checkout before him; they end at the first one that fails."""
         for word, instead in PLACEHOLDERS.items():
             text = re.sub(rf"\b{word}\b", instead, text)
+        for name, port in DEFAULT_PORTS.items():
+            text = text.replace(str(port), str(self.lab.port(name)))
         text = _ABSOLUTE.sub(f"{self.root}/", text)
         path = f"{self.root}/bin:{self.checkout}/.venv/bin:{os.environ['PATH']}:/usr/sbin:/usr/bin"
         return subprocess.run(

@@ -24,6 +24,7 @@ SECTIONS = {*_SINGLE, *_NAMED}
 YAML = [block for block in blocks() if block.language == "yaml"]
 SETTINGS = [block for block in YAML if set(yaml.safe_load(block.text)) <= SECTIONS]
 RULES = [block for block in YAML if set(yaml.safe_load(block.text)) == {"groups"}]
+ROUTES = [block for block in YAML if {"route", "receivers"} <= set(yaml.safe_load(block.text))]
 PYTHON = [block for block in blocks() if block.language == "python"]
 HELD_ELSEWHERE = {
     "powershell": "there is no Exchange Online here: tests/deploy/test_m365_guide.py knows every cmdlet and parameter",
@@ -65,7 +66,7 @@ NEEDS = {
 
 def test_every_block_is_of_a_kind_that_is_held_somewhere() -> None:
     held = {"sh", "python", *HELD_ELSEWHERE}
-    strange = [str(block) for block in blocks() if block.language not in held and block not in [*SETTINGS, *RULES]]
+    strange = [str(block) for block in blocks() if block.language not in held and block not in [*SETTINGS, *RULES, *ROUTES]]
     assert strange == []
 
 
@@ -130,6 +131,15 @@ def test_rules_are_taken_by_prometheus(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(block.text)
     done = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("block", ROUTES, ids=str)
+def test_routes_are_taken_by_alertmanager(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(block.text)
+    done = subprocess.run(["amtool", "check-config", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
