@@ -62,9 +62,29 @@ check: $(VENV)/.test  ## Lint, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-.PHONY: procedures
+.PHONY: procedures audit sbom dist test-wheel
 procedures: $(VENV)/.test  ## Upgrade, backup, restore, and the change of keys and secrets, on a live agent with the lab
 	@$(BIN)/pytest tests/deploy/test_procedures.py -m "long or not long"
+
+audit: $(VENV)/.test  ## Known vulnerabilities of what is locked, risky code, secrets in the tree and in its history
+	@$(BIN)/python deploy/release/audit.py
+
+sbom: $(VENV)/.test  ## A CycloneDX bill of materials of what a release runs with, from the locked list
+	@$(BIN)/python deploy/release/sbom.py dist/relaycanary.cdx.json
+
+dist: $(VENV)/.test  ## Wheel, sdist, bill of materials and checksums; the wheel is tried in an empty environment
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	@$(BIN)/python deploy/release/sbom.py dist/relaycanary.cdx.json
+	@cd dist && sha256sum -- * >SHA256SUMS
+	@$(BIN)/python deploy/release/try_wheel.py dist/*.whl --lock $(LOCKS)/run.lock
+	@cat dist/SHA256SUMS
+
+test-wheel: $(VENV)/.test  ## The core of the tests, against the wheel instead of the checkout
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	@deploy/testbed/install
+	@deploy/release/test_wheel dist/*.whl $(VENV)
 
 lock: $(VENV)/.test  ## Write the locked lists anew from pyproject.toml
 	@deploy/requirements/lock
