@@ -1,6 +1,6 @@
 # Everything a fresh machine needs is installed into .venv from the hash-locked lists in deploy/requirements.
 .DEFAULT_GOAL := help
-.PHONY: help run test alerts-e2e faults histories soak bench fuzz check lock clean
+.PHONY: help run test alerts-e2e faults histories soak bench bench-report fuzz check lock clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -43,7 +43,10 @@ soak: $(VENV)/.test  ## 24 simulated hours and one real hour: memory, descriptor
 	@deploy/testbed/install
 	@PYTHONPATH=tests:deploy/testbed $(BIN)/python -m soak --hours 24 --real-minutes 60
 
-bench: $(VENV)/.test  ## 200 checks at 10 s for 5 minutes beside a bare loop: CPU per canary, memory, detection delay
+bench-report: $(VENV)/.test  ## The report and the status page on a ledger of two million canaries: seconds, memory
+	@PYTHONPATH=tests:deploy/testbed $(BIN)/python -m soak.reading
+
+bench: bench-report  ## 200 checks at 10 s for 5 minutes beside a bare loop: CPU per canary, memory, detection delay
 	@deploy/testbed/install
 	@PYTHONPATH=tests:deploy/testbed $(BIN)/python -m soak.load --checks 200 --seconds 300
 

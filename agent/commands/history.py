@@ -16,7 +16,7 @@ from agent.log import plain
 from agent.simulated import story
 from checks.settings import parse_duration
 
-_EVERY = 120.0
+_EVERY = 180.0
 _DAY = 86400.0
 _TRIES, _BETWEEN = 120, 0.5  # a minute for an agent that was just started to make its ledger
 

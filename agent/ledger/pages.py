@@ -9,23 +9,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import NamedTuple
 
-from sqlalchemy import Connection, func, literal_column, select
+from sqlalchemy import Connection, func, select
 
 from agent.ledger import cases, records, silences
 from agent.ledger.cases import CanaryRecord, CaseFile
-from agent.ledger.schema import canaries, runs, specs, standings
+from agent.ledger.schema import canaries, failed, runs, specs, standings
 from agent.ledger.silences import Silence
 from agent.ledger.snapshot import Snapshot, take_standings
 from checks.core.model import Verdict
 
-# A partial index is used only where the query repeats its condition word for word: a bound value does not.
-_FAILED = canaries.c.verdict == literal_column("'fail'")
 _LOWEST = -(2**62)
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One canary as a chart shows it: how it ended, and after how many seconds it was seen; None while unknown."""
 
     started: float
@@ -102,8 +100,8 @@ class Questions:
             .where(canaries.c.seq >= func.coalesce(oldest, _LOWEST))
         ).all()
         found: dict[str, list[Point]] = {}
-        for _, name, started, verdict, seconds in sorted(rows, key=itemgetter(0)):
-            found.setdefault(name, []).append(Point(started, verdict, seconds))
+        for _, name, *point in sorted(rows, key=itemgetter(0)):
+            found.setdefault(name, []).append(Point._make(point))
         return found
 
     def newest_failures(self, since: float, limit: int) -> Sequence[Failure]:
@@ -135,12 +133,15 @@ class Questions:
             )
             .join(specs, specs.c.id == canaries.c.spec)
             .outerjoin(after, after.c.seq == following)
-            .where(_FAILED, canaries.c.started_wall >= since)
+            .where(failed, canaries.c.started_wall >= since)
             .order_by(canaries.c.started_wall.desc())
             .limit(limit)
         ).all()
         found = []
+        paths: dict[str, str] = {}
         for row in reversed(rows):
+            if row.check not in paths:
+                paths[row.check] = records.load_check(row.check).path
             turn = None
             if row.after_seq is not None:
                 turn = Turn(
@@ -154,7 +155,7 @@ class Questions:
             found.append(
                 Failure(
                     check=row.name,
-                    path=records.load_check(row.check).path,
+                    path=paths[row.check],
                     seq=row.seq,
                     canary=row.id,
                     started=row.started_wall,

@@ -100,8 +100,9 @@ Index(
 Index("ix_canaries_name_seq", canaries.c.name, canaries.c.seq)
 Index("ix_canaries_concluded_at", canaries.c.concluded_at)
 Index("ix_canaries_started_wall", canaries.c.started_wall)
-_failed = canaries.c.verdict == literal_column("'fail'")
-Index("ix_canaries_failed", canaries.c.started_wall, sqlite_where=_failed, postgresql_where=_failed)
+# A partial index is used only where a query repeats its condition word for word: a bound value does not.
+failed = canaries.c.verdict == literal_column("'fail'")
+Index("ix_canaries_failed", canaries.c.started_wall, sqlite_where=failed, postgresql_where=failed)
 
 evidence = Table(
     "evidence",

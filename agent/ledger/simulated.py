@@ -20,11 +20,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.ledger import connect, records
 from agent.ledger.errors import LedgerError, LedgerInUse
-from agent.ledger.schema import blind, canaries, meta, runs, specs
+from agent.ledger.schema import blind, canaries, meta, runs, sightings, specs
 from agent.ledger.upgrade import upgrade
 from checks.core import token
 from checks.core.lifecycle import State
-from checks.core.model import Attempt, Check, Outcome, Verdict
+from checks.core.model import Attempt, Check, Findings, Outcome, Verdict
 
 _PAGE = 2000
 _DONE = "simulated_past"
@@ -32,7 +32,10 @@ _DONE = "simulated_past"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastCanary:
-    """One concluded canary of the made-up past. Moments are Unix time, durations seconds."""
+    """One concluded canary of the made-up past. Moments are Unix time, durations seconds.
+
+    `findings` is what its headers say, if it was seen; canaries that say the same may share it.
+    """
 
     check: Check
     slot: int
@@ -45,6 +48,7 @@ class PastCanary:
     submission: float | None
     delivery: float | None
     gap: float | None
+    findings: Findings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +96,7 @@ def _fill(engine: Engine, past: Past, tell: Callable[[int], None]) -> int:
             row = {"mailbox": mailbox, "folder": folder, "began_at": began - offset, "ended_at": ended - offset}
             connection.execute(insert(blind).values(row))
     numbers: dict[str, int] = {}
+    texts: dict[int, tuple[Findings, str]] = {}
     written = 0
     for page in _pages(past.canaries):
         with engine.begin() as connection:
@@ -100,6 +105,9 @@ def _fill(engine: Engine, past: Past, tell: Callable[[int], None]) -> int:
                 for place, one in enumerate(page)
             ]
             connection.execute(insert(canaries), rows)
+            seen = [_sighting(one, row, texts) for one, row in zip(page, rows, strict=True) if row["sightings"]]
+            if seen:
+                connection.execute(insert(sightings), seen)
         written += len(page)
         tell(written)
     with engine.begin() as connection:
@@ -157,6 +165,32 @@ def _row(one: PastCanary, spec: int, run: int, seq: int, offset: float) -> dict[
         "end_to_end": (one.submission or 0.0) + (one.delivery or 0.0) if seen else None,
         "observation_gap": one.gap,
         "sightings": int(seen),
+    }
+
+
+def _sighting(one: PastCanary, row: dict[str, Any], texts: dict[int, tuple[Findings, str]]) -> dict[str, Any]:
+    """Make the row of a sighting that is cleaned up already: there is nothing in the mailbox.
+
+    *texts* keeps findings as they are written, with each a hold on itself, so that its number stays its own.
+    """
+    text = None
+    if one.findings is not None:
+        if id(one.findings) not in texts:
+            texts[id(one.findings)] = (one.findings, records.dump_findings(one.findings) or "")
+        text = texts[id(one.findings)][1]
+    seen_at = row["started_at"] + row["end_to_end"]
+    junk = one.outcome is Outcome.JUNK
+    return {
+        "canary": row["id"],
+        "mailbox": row["mailbox"],
+        "folder": "Junk Email" if junk else "INBOX",
+        "validity": "simulated",
+        "uid": str(row["seq"]),
+        "seen_at": seen_at,
+        "after_at": seen_at - (one.gap or 0.0),
+        "junk": junk,
+        "findings": text,
+        "deleted_at": seen_at,
     }
 
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from agent.report.figures import Figures, PathFigures, verdict_words
+from agent.report.figures import Day, Figures, PathFigures, drawn_paths, verdict_words
 
 _dates: Any = matplotlib.dates  # which has no types
 _WIDTH, _DPI = 7.2, 160
@@ -23,6 +23,7 @@ _VERDICTS = {"pass": "#2e7d32", "warn": "#f9a825", "fail": "#b3261e", "unknown":
 _LINES = ("#1565c0", "#e65100", "#00897b", "#6a1b9a", "#5d4037", "#455a64", "#ad1457", "#827717")
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOUR = 3600.0
+_MOST_BARS, _MOST_NAMES = 62, 14
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -64,21 +65,34 @@ def _figure(height: float, rows: int = 1) -> tuple[Figure, Sequence[Axes]]:
 def _outcomes(figures: Figures) -> Figure:
     """Bars by day: how many canaries ended in which verdict; what did not pass is drawn to its own scale below."""
     figure, (above, below) = _figure(3.4, 2)
-    days = figures.overall.days
-    labels = [_day(day.day) for day in days]
+    days = _gathered(figures.overall.days)
     places = np.arange(len(days))
     _stack(above, places, [(word, [day.verdicts[word] for day in days]) for word in verdict_words()])
     troubles = [word for word in verdict_words() if word != "pass"]
     _stack(below, places, [(word, [day.verdicts[word] for day in days]) for word in troubles])
-    above.set_ylabel("canaries")
+    above.set_ylabel("canaries" if len(days) == len(figures.overall.days) else "a week")
     below.set_ylabel("not passed")
     above.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     below.set_ylim(bottom=0, top=max(1.0, below.get_ylim()[1]))
+    named = places[:: max(1, -(-len(days) // _MOST_NAMES))]
+    labels = [_day(days[place].day, short=len(days) <= _MOST_NAMES) for place in named]
     for axes in (above, below):
-        axes.set_xticks(places, labels if axes is below else [""] * len(labels))
+        axes.set_xlim(-0.6, len(days) - 0.4)
+        axes.set_xticks(named, labels if axes is below else [""] * len(labels))
         axes.grid(visible=False, axis="x")
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     return figure
+
+
+def _gathered(days: Sequence[Day]) -> Sequence[Day]:
+    """Make weeks of more days than there is room for."""
+    if len(days) <= _MOST_BARS:
+        return days
+    weeks = [days[begin : begin + 7] for begin in range(0, len(days), 7)]
+    return [
+        Day(day=week[0].day, verdicts={word: sum(day.verdicts[word] for day in week) for word in verdict_words()})
+        for week in weeks
+    ]
 
 
 def _stack(axes: Axes, places: np.ndarray, series: Sequence[tuple[str, Sequence[int]]]) -> None:
@@ -90,7 +104,7 @@ def _stack(axes: Axes, places: np.ndarray, series: Sequence[tuple[str, Sequence[
 
 def _latency(figures: Figures) -> Figure:
     """Lines by hour: median and 95th percentile of each path, on a logarithmic scale; holes stay holes."""
-    paths = [path for path in figures.paths if path.hours]
+    paths = drawn_paths(figures)
     figure, all_axes = _figure(0.8 + 1.3 * len(paths), len(paths))
     zone = ZoneInfo(figures.zone)
     low, high = _limits(paths)
@@ -100,6 +114,8 @@ def _latency(figures: Figures) -> Figure:
         axes.fill_between(times, median, high_part, color=colour, alpha=0.18, linewidth=0)
         axes.plot(times, median, color=colour, linewidth=1.2, label="median")
         axes.plot(times, high_part, color=colour, linewidth=0.8, linestyle="--", label="p95")
+        for values in (median, high_part):
+            axes.plot(times, _alone(values), color=colour, linestyle="none", marker=".", markersize=2)
         axes.set_yscale("log")
         axes.set_ylim(low, high)
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
@@ -129,6 +145,12 @@ def _lines(figures: Figures, path: PathFigures) -> tuple[list[float], np.ndarray
         return np.array([nothing if value is None else value for value in found], dtype=np.float64)
 
     return times, line("p50"), line("p95")
+
+
+def _alone(values: np.ndarray) -> np.ndarray:
+    """Keep the hours between two holes: no line goes through them."""
+    holes = np.isnan(np.concatenate([[np.nan], values, [np.nan]]))
+    return np.where(holes[:-2] & holes[2:], values, np.nan)
 
 
 def _heat(figures: Figures) -> Figure:
@@ -192,9 +214,9 @@ def _time_axis(axes: Axes, zone: ZoneInfo, *, last: bool) -> None:
     axes.tick_params(axis="x", labelbottom=last, length=2)
 
 
-def _day(text: str) -> str:
+def _day(text: str, *, short: bool) -> str:
     day = datetime.fromisoformat(text)
-    return f"{day:%a} {day.day}"
+    return f"{day:%a} {day.day}" if short else f"{day.day} {day:%b}"
 
 
 def _day_number(at: float, zone: ZoneInfo) -> float:

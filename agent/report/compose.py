@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from agent.report import words
 from agent.report.change import Change, Direction
 from agent.report.document import Block, Chart, Document, Paragraph, Section, Tone
-from agent.report.figures import Figures
+from agent.report.figures import MOST_PATHS, Figures
 from agent.report.tables_of_events import (
     ahead_table,
     incidents_table,
@@ -18,7 +18,15 @@ from agent.report.tables_of_events import (
     unknown_table,
     unobserved_table,
 )
-from agent.report.tables_of_paths import changes_table, ends_table, latency_table, objective_table, stages_table
+from agent.report.tables_of_headers import authentication_table, hops_table
+from agent.report.tables_of_paths import (
+    changes_table,
+    ends_table,
+    latency_table,
+    objective_table,
+    stages_table,
+    weeks_table,
+)
 
 
 def compose(figures: Figures, pictures: Mapping[str, bytes]) -> Document:
@@ -26,10 +34,11 @@ def compose(figures: Figures, pictures: Mapping[str, bytes]) -> Document:
     zone = ZoneInfo(figures.zone)
     sections = [
         Section("How the mail arrived", [ends_table(figures), *_chart(pictures, "outcomes", _outcome_words(figures))]),
-        Section("Has anything changed?", [changes_table(figures)]),
+        Section("Has anything changed?", [changes_table(figures), *_trends(figures)]),
         Section("Objective", [objective_table(figures)]),
         Section("Incidents", _incidents(figures, zone, pictures)),
         Section("How long it took", _latency(figures, pictures)),
+        Section("Authentication and filtering", _authentication(figures)),
         Section("What servers refused", [refusals_table(figures, zone)]),
         Section("What was not observed", [unobserved_table(figures, zone), unknown_table(figures)]),
         Section("What lies ahead", [ahead_table(figures, zone)]),
@@ -108,14 +117,37 @@ def _incidents(figures: Figures, zone: ZoneInfo, pictures: Mapping[str, bytes]) 
     return [*blocks, *_chart(pictures, "incidents", "When each path had an incident.")]
 
 
+def _trends(figures: Figures) -> Sequence[Block]:
+    """Show what goes on over weeks, where there are weeks before to show."""
+    if len(figures.overall.weeks) < 2:  # noqa: PLR2004 - one is no trend
+        return []
+    return [Paragraph("Week by week, delivered on time, and in Junk:"), weeks_table(figures)]
+
+
+def _authentication(figures: Figures) -> Sequence[Block]:
+    said = (
+        "What the receiving servers stamped on the canaries (Authentication-Results): how many passed, of those that "
+        "were stamped, week by week."
+    )
+    return [Paragraph(said), authentication_table(figures)]
+
+
 def _latency(figures: Figures, pictures: Mapping[str, bytes]) -> Sequence[Block]:
     return [
         latency_table(figures),
-        *_chart(pictures, "latency", "End-to-end latency by hour: median and 95th percentile of each path."),
+        *_chart(pictures, "latency", _latency_words(figures)),
         *_chart(pictures, "heat", "95th percentile of the end-to-end latency by weekday and hour of the day."),
         Paragraph("Handing over, stage by stage: median and 95th percentile of the canaries that were accepted."),
         stages_table(figures),
+        Paragraph("Between servers, hop by hop, by their own clocks: these may disagree, so a delay can be negative."),
+        hops_table(figures),
     ]
+
+
+def _latency_words(figures: Figures) -> str:
+    words_ = "End-to-end latency by hour: median and 95th percentile of each path"
+    arrived = sum(bool(path.hours) for path in figures.paths)
+    return f"{words_}." if arrived <= MOST_PATHS else f"{words_}; of {arrived}, the {MOST_PATHS} with most failures."
 
 
 def _chart(pictures: Mapping[str, bytes], name: str, text: str) -> Sequence[Chart]:

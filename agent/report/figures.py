@@ -6,13 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.report.change import Change
+from agent.report.counts import Counts
 from agent.report.incidents import Incident
-from agent.report.tally import Counts
 from checks.core.model import Outcome, Verdict
 from checks.core.stats import Interval, wilson
 
+OVERALL = ""
+"""The name of the path that is all of them together."""
+
 TOO_MUCH_UNKNOWN = 0.1
 """A period with a larger share of unknown verdicts is told as not measured."""
+
+MOST_PATHS = 8
+"""How many paths have a line in the chart of latencies; more do not fit on a page."""
 
 _REFUSED = (
     Outcome.UNREACHABLE,
@@ -133,6 +139,29 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Week:
+    """One of the weeks that a period ends, or the period itself; `since` is Unix time.
+
+    `authentication` is, by mechanism, how many passed, of those that the receiver stamped with a result of it.
+    """
+
+    name: str
+    since: float
+    started: int
+    on_time: Share
+    junk: Share
+    authentication: Mapping[str, Share]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """The way to one hop from the one before it, by the clocks of the two hosts; hops are counted from the sender."""
+
+    hop: int
+    latency: Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hour:
     """One hour of a period, counted from its beginning: latencies of the canaries that were started in it."""
 
@@ -167,7 +196,10 @@ class TopRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathFigures:
-    """One path, or, with the name of none, all together."""
+    """One path, or, with the name of none, all together.
+
+    `authentication` counts what the receiver stamped, by mechanism and result. `weeks` ends with the period itself.
+    """
 
     path: str
     method: str
@@ -176,7 +208,10 @@ class PathFigures:
     latency: Summary
     gap: Summary
     stages: Mapping[str, Summary] = field(default_factory=dict)
+    hops: Sequence[Hop] = ()
+    authentication: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     changes: Sequence[Changes] = ()
+    weeks: Sequence[Week] = ()
     hours: Sequence[Hour] = ()
     days: Sequence[Day] = ()
     unknown_reasons: Mapping[str, int] = field(default_factory=dict)
@@ -231,3 +266,10 @@ class Figures:
 def verdict_words() -> Sequence[str]:
     """List the verdicts in the order in which bars and tables show them."""
     return [one.value for one in (Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.UNKNOWN)]
+
+
+def drawn_paths(figures: Figures) -> Sequence[PathFigures]:
+    """Choose the paths that have a line: all, or where they are many, those with most failures and the slowest."""
+    paths = [path for path in figures.paths if path.hours]
+    worst = sorted(paths, key=lambda path: (-path.objective.failed, -(path.latency.p95 or 0.0)))[:MOST_PATHS]
+    return [path for path in paths if path in worst]

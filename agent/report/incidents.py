@@ -6,10 +6,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agent.report.tally import Judged
 from checks.core.model import Verdict
 
 _SAME = 1800.0  # seconds: what fails again sooner after it was mended was not mended
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One canary in the life of its check; moments in Unix time."""
+
+    canary: str
+    started: float
+    concluded: float
+    verdict: str
+    outcome: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

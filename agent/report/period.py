@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -59,6 +59,13 @@ def weeks_before(period: Period, weeks: int, *, skip: int = 0) -> Period:
     until = _shifted(period.since, -_DAYS * skip)
     name = "the week before" if weeks == 1 and skip == 0 else f"the {weeks} weeks before"
     return Period(name, _shifted(until, -_DAYS * weeks), until)
+
+
+def named(period: Period) -> Period:
+    """Name a span of seven days: the week of the calendar that it is, else the day on which it begins."""
+    if period.since.weekday() == 0 and period.since.time() == time():
+        return week_of(period.since, period.zone)
+    return replace(period, name=f"from {period.since:%Y-%m-%d}")
 
 
 def between(since: datetime, until: datetime) -> Period:

@@ -11,8 +11,7 @@ from typing import Any
 
 from agent.log import plain
 from agent.report.change import Change
-from agent.report.compute import OVERALL
-from agent.report.figures import Ends, Figures, Objective, PathFigures, Share, Summary
+from agent.report.figures import OVERALL, Ends, Figures, Objective, PathFigures, Share, Summary
 from agent.report.incidents import Incident
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -66,6 +65,11 @@ def _rows(path: PathFigures) -> Iterator[tuple[str, object, object]]:
     yield from _durations("observation_gap_seconds", path.gap)
     for stage, one in path.stages.items():
         yield from _durations(f"stage_{stage}_seconds", one)
+    for hop in path.hops:
+        yield from _durations(f"hop_{hop.hop}_seconds", hop.latency)
+    for mechanism, results in path.authentication.items():
+        for result, n in results.items():
+            yield f"{mechanism}_{result}", n, sum(results.values())
 
 
 def _durations(name: str, one: Summary) -> Iterator[tuple[str, object, object]]:

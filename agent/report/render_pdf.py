@@ -36,6 +36,7 @@ from agent.report.document import Block, Chart, Document, Paragraph, Section, Ta
 _MARGIN = 16 * mm
 _PADDING = 6.0  # points: what the library leaves free inside a frame
 _FRAME = A4[0] - 2 * _MARGIN - 2 * _PADDING
+_TALLEST = A4[1] - 2 * _MARGIN - 30 * mm
 _INK = {
     Tone.PLAIN: "#1c1c1e",
     Tone.GOOD: "#1b5e20",
@@ -145,7 +146,8 @@ def _block(block: Block, document: Document) -> Iterator[Flowable]:
         case Chart():
             png = document.pictures[block.name]
             width, height = ImageReader(io.BytesIO(png)).getSize()
-            yield Image(io.BytesIO(png), width=_FRAME, height=_FRAME * height / width)
+            scale = min(_FRAME / width, _TALLEST / height)  # what is larger than a page ends the library
+            yield Image(io.BytesIO(png), width=width * scale, height=height * scale)
 
 
 def _table(table: Table) -> Flowable:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from agent.report import words
 from agent.report.change import Direction
-from agent.report.compute import OVERALL
 from agent.report.document import Cell, Column, Table, Tone, cell
-from agent.report.figures import Ends, Figures, PathFigures, Summary
+from agent.report.figures import OVERALL, Ends, Figures, PathFigures, Share, Summary
 
 _ALL = "all paths"
 _TONES = {Direction.BETTER: Tone.GOOD, Direction.WORSE: Tone.BAD, Direction.UNPROVEN: Tone.QUIET}
@@ -59,6 +58,26 @@ def changes_table(figures: Figures) -> Table:
         for change in path.changes
     ]
     return Table(columns, rows, "There is nothing to compare with.")
+
+
+def weeks_table(figures: Figures) -> Table:
+    """Show each path over the weeks: how much was on time, and how much landed in Junk."""
+    weeks = [week.name for week in figures.overall.weeks]
+    columns = [Column("Path", 1.3), Column("", 0.9), *(Column(name, 1.1, numeric=True) for name in weeks)]
+    rows = []
+    for path in _all_paths(figures):
+        known = {week.name: week for week in path.weeks}
+        shares = [known.get(name) for name in weeks]
+        on_time = [_share(week.on_time if week else None, good=True) for week in shares]
+        junk = [_share(week.junk if week else None, good=False) for week in shares]
+        rows += [[cell(_name(path)), cell("on time"), *on_time], [cell(_name(path)), cell("junk"), *junk]]
+    return Table(columns, rows, "There is nothing to compare with.")
+
+
+def _share(one: Share | None, *, good: bool) -> Cell:
+    if one is None or not one.of:
+        return cell(words.NOTHING, Tone.QUIET)
+    return cell(words.share(one), Tone.WARNING if one.n and not good else Tone.PLAIN)
 
 
 def objective_table(figures: Figures) -> Table:

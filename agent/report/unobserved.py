@@ -2,46 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from agent.ledger.history import BlindRecord, History, Span
+import numpy as np
+
+from agent.ledger.history import History
+from agent.ledger.past import BlindRecord, Span
 from agent.report.figures import Unobserved
-from agent.report.tally import PathTally, Tally
 
-_HOUR = 3600.0
+_SHORTEST = 600.0  # seconds: a restart is no hole
+_SILENT = "no canary was started: the agent was not running, or could not write its ledger"
 
 
-def unobserved(history: History, tally: Tally, span: Span, offset: float, first: float | None) -> Sequence[Unobserved]:
-    """List what was not observed within *span*, which ends with the present at the latest, by its beginning.
+@dataclass(slots=True)
+class Holes:
+    """Finds the times in which no canary was started although one was due; it is told of all starts in their order.
 
-    *offset* is that of the newest run, and *first* when the oldest canary on record was started.
+    `since` is when the first one could have been (Unix time), and `every` the interval of each specification in
+    seconds. Of a check that is started no more, the next canary is waited for once.
     """
-    silent = list(_silent_hours(tally.paths.values(), span, first))
+
+    since: float
+    every: Mapping[int, float]
+    found: list[tuple[float, float]] = field(default_factory=list)
+    _newest: dict[int, float] = field(default_factory=dict)
+
+    def take(self, specs: Sequence[int], started: Sequence[float]) -> None:
+        """Go on with these starts."""
+        before = max(self._newest.values(), default=self.since)
+        late = np.flatnonzero(np.diff(np.array(started), prepend=before) > _SHORTEST)
+        begin = 0
+        for place in late.tolist():
+            self._note(specs[begin:place], started[begin:place])
+            self._end(started[place], self.since + self.every[specs[place]])
+            begin = place
+        self._note(specs[begin:], started[begin:])
+
+    def close(self, until: float) -> None:
+        """Say that nothing was started from the last start on, up to *until*."""
+        self._end(until, self.since)
+
+    def _note(self, specs: Sequence[int], started: Sequence[float]) -> None:
+        self._newest.update(zip(specs, started, strict=True))
+
+    def _end(self, at: float, first_due: float) -> None:
+        newest = max(self._newest.values(), default=0.0)
+        due = [last + self.every[spec] for spec, last in self._newest.items() if last + 2 * self.every[spec] >= newest]
+        began = min(due, default=first_due)
+        if at - began > _SHORTEST:
+            self.found.append((began, at))
+
+
+def unobserved(
+    history: History, holes: Iterable[tuple[float, float]], span: Span, offset: float
+) -> Sequence[Unobserved]:
+    """List what was not observed within *span*, by its beginning: the *holes*, and mailboxes that were not read.
+
+    *offset* is that of the newest run.
+    """
+    silent = [Unobserved(what="every path", why=_SILENT, began=began, ended=ended) for began, ended in holes]
     blind = [
         Unobserved(what=f"mailbox {one.mailbox}", why=_why(one, silent), began=one.began, ended=one.ended)
         for one in _merged(history.blind_spans(span, offset))
     ]
     return sorted([*silent, *blind], key=lambda one: (one.began, one.what))
-
-
-def _silent_hours(paths: Iterable[PathTally], span: Span, first: float | None) -> Iterable[Unobserved]:
-    """Join the whole hours in which no path sent anything; before the first canary there was nothing to observe."""
-    busy = {hour for path in paths for hour, counts in path.by_hour.items() if counts.started}
-    begin = span.since if first is None else max(span.since, first)
-    began: int | None = None
-    last = int((span.until - span.since) // _HOUR)
-    start = -int(-(begin - span.since) // _HOUR)
-    for hour in range(start, last + 1):
-        if hour < last and hour not in busy:
-            began = hour if began is None else began
-        elif began is not None:
-            yield Unobserved(
-                what="every path",
-                why="no canary was started: the agent was not running, or could not write its ledger",
-                began=span.since + began * _HOUR,
-                ended=span.since + hour * _HOUR,
-            )
-            began = None
 
 
 def _merged(records: Iterable[BlindRecord]) -> Sequence[BlindRecord]:

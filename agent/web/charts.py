@@ -26,12 +26,13 @@ def sparkline(points: Sequence[Point]) -> Markup:
     """
     shown = points[-BARS:]
     seen = [one.seconds for one in shown if one.seconds is not None]
+    low, room = _scale(seen)
     bars = []
     left = _WIDTH - _STEP * len(shown)
     for place, one in enumerate(shown):
         height = _HEIGHT if one.verdict else _LOWEST_BAR
         if one.seconds is not None:
-            height = max(_LOWEST_BAR, round(_share(one.seconds, seen) * (_HEIGHT - 4)))
+            height = max(_LOWEST_BAR, round(min(1.0, (_log(one.seconds) - low) / room) * (_HEIGHT - 4)))
         x, y = left + place * _STEP, _HEIGHT - height
         bars.append(f'<rect class="{_CLASSES[one.verdict]}" x="{x}" y="{y}" width="4" height="{height}" rx="1"/>')
     return Markup(
@@ -39,10 +40,12 @@ def sparkline(points: Sequence[Point]) -> Markup:
     ).format(_WIDTH, _HEIGHT, _WIDTH, _HEIGHT, _told(shown, seen), Markup("".join(bars)))  # noqa: S704 - numbers and words of our own
 
 
-def _share(seconds: float, seen: Sequence[float]) -> float:
-    """Place a latency between a third of the typical one and the highest, on a logarithmic scale."""
-    low, high = _log(median(seen) / 3), _log(max(seen) * 1.2)
-    return min(1.0, max(0.0, (_log(seconds) - low) / max(0.5, high - low)))
+def _scale(seen: Sequence[float]) -> tuple[float, float]:
+    """Tell where a logarithmic scale begins, a third of the typical latency, and how far it goes, above the highest."""
+    if not seen:
+        return 0.0, 1.0
+    low = _log(median(seen) / 3)
+    return low, max(0.5, _log(max(seen) * 1.2) - low)
 
 
 def _log(seconds: float) -> float:

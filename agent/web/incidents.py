@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent.ledger.pages import Failure
-from agent.report.incidents import Found, Incident, find
-from agent.report.tally import Judged
+from agent.report.incidents import Found, Incident, Judged, find
 from checks.core.model import Outcome
 from checks.knowledge import diagnose_outcome
 

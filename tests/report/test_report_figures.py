@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
+from agent.report import period
 from checks.core.stats import newcombe
 
 SEEN = {"delivered", "late", "junk", "degraded"}
@@ -153,3 +154,53 @@ def test_an_incident_without_words_of_a_server_is_explained_by_what_happened(fig
     told = next(one for one in figures.incidents if one.outcome == "junk")
     assert told.meaning
     assert told.fix
+
+
+@pytest.fixture(scope="module")
+def headers(past, week):
+    """What the headers of the week's canaries say, as (path, findings), read from the file."""
+    paths = {row["id"]: row["path"] for row in week}
+    with sqlite3.connect(past.removeprefix("sqlite:///")) as connection:
+        found = connection.execute("select canary, findings from sightings where findings is not null").fetchall()
+    return [(paths[canary], json.loads(text)) for canary, text in found if canary in paths]
+
+
+def test_delays_from_hop_to_hop_are_those_of_the_headers(figures, headers):
+    for path in figures.paths:
+        mine = [found["hops"] for name, found in headers if name == path.path]
+        assert [one.hop for one in path.hops] == [2, 3, 4]
+        for one in path.hops:
+            delays = [hops[one.hop - 1]["delay"] for hops in mine]
+            assert one.latency.n == len(mine) > 0
+            assert (one.latency.p50, one.latency.p99) == pytest.approx(tuple(np.quantile(delays, (0.5, 0.99))))
+
+
+def test_what_receivers_stamped_is_counted_by_mechanism_and_result(figures, headers):
+    for path in shown(figures):
+        stamped = defaultdict(Counter)
+        for name, found in headers:
+            if path.path in ("", name):
+                for mechanism, result in found["results"].items():
+                    stamped[mechanism][result] += 1
+        assert path.authentication == stamped
+        passed = {one: (counts["pass"], counts.total()) for one, counts in stamped.items()}
+        assert {one: (share.n, share.of) for one, share in path.weeks[-1].authentication.items()} == passed
+
+
+def test_the_weeks_of_a_trend_are_those_of_the_rows(figures, rows, kit):
+    names = ["2026-W43", "2026-W44", "2026-W45", "2026-W46", "2026-W47"]
+    for path in shown(figures):
+        assert [week.name for week in path.weeks] == names
+        for week in path.weeks:
+            until = period.week(week.name, kit.zone).until.timestamp()
+            mine = [row for row in of_path(within(rows, week.since, until), path.path) if row["verdict"] != "unknown"]
+            assert (week.junk.n, week.junk.of) == (sum(row["outcome"] == "junk" for row in mine), len(mine))
+            assert week.on_time.n == sum(row["verdict"] == "pass" for row in mine)
+
+
+def test_signatures_that_failed_for_two_days_are_seen_in_the_trend(figures):
+    relay = next(path for path in figures.paths if path.path == "relay")
+    failed = {week.name: week.authentication["dkim"].of - week.authentication["dkim"].n for week in relay.weeks}
+    assert failed["2026-W46"] > 0
+    assert failed["2026-W47"] == failed["2026-W45"] == 0
+    assert all(week.authentication["spf"].value == 1.0 for week in relay.weeks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.report import incidents
-from agent.report.tally import Judged
+from agent.report.incidents import Judged
 
 PATHS = {"relay": "relay", "relay-b": "relay", "direct": "direct"}
 

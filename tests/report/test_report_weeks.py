@@ -7,9 +7,11 @@ import sqlite3
 from datetime import timedelta
 
 import pytest
+from support.make import a_check
 
 from agent.report import forms, period
 from agent.report.change import Direction
+from checks.core.model import Limits
 
 
 def lead(figures):
@@ -53,7 +55,8 @@ def test_a_week_with_a_hole_names_the_hole_and_leaves_it_out_of_the_charts(kit, 
         connection.execute("delete from canaries where started_wall >= ? and started_wall < ?", (begin, end))
     figures = kit.report(url, kit.week)
     (hole,) = [one for one in figures.unobserved if one.what == "every path"]
-    assert (hole.began, hole.ended) == (begin, end)
+    assert hole.began == pytest.approx(begin, abs=300)  # when the next canary would have been due
+    assert hole.ended == end
     assert not [one.hour for one in figures.overall.hours if 50 <= one.hour < 74]
     assert figures.overall.ends.started == 144 * 4 * 4
     everything_can_be_written(figures)
@@ -103,3 +106,30 @@ def test_an_incident_that_goes_on_over_the_end_of_the_week_is_open_in_it_and_end
     assert first.ended is None
     assert second.began == pytest.approx(first.began)
     assert second.ended is not None
+
+
+def test_a_ledger_of_400_days_has_the_report_of_any_of_its_weeks_and_of_all_of_them(kit, tmp_path):
+    seldom = a_check("relay", limits=Limits(every=14400.0, late_after=60.0, lost_after=600.0))
+    url = kit.write_past(tmp_path, [seldom], days=400, every=14400.0)
+    oldest, newest = (kit.report(url, period.week(name, kit.zone)) for name in ("2025-W44", "2026-W47"))
+    assert oldest.overall.ends.started == newest.overall.ends.started == 7 * 6
+    assert [week.name for week in oldest.overall.weeks] == ["2025-W43", "2025-W44"]
+    assert [week.name for week in newest.overall.weeks] == [f"2026-W{number}" for number in range(43, 48)]
+    whole = kit.report(url, period.between(kit.now - timedelta(days=400), kit.now))
+    assert whole.overall.ends.started == sum(sum(day.verdicts.values()) for day in whole.overall.days)
+    # hours between two canaries of a check that is seldom due are no holes
+    assert [one.what for one in whole.unobserved] == ["mailbox inbox"]
+    everything_can_be_written(whole)
+
+
+def test_thirty_paths_have_a_report_whose_charts_fit_on_its_pages(kit, tmp_path):
+    checks = [a_check(f"check-{number}", path=f"path-{number}") for number in range(30)]
+    figures = kit.report(kit.write_past(tmp_path, checks, days=11, every=7200.0), kit.week)
+    assert len(figures.paths) == 30
+    everything_can_be_written(figures)
+    shown = [block.words for section in forms.document(figures).sections for block in section.blocks if words_of(block)]
+    assert any("of 30, the 8 with most failures" in words for words in shown)
+
+
+def words_of(block):
+    return getattr(block, "words", "")
