@@ -39,10 +39,11 @@ PLACEHOLDERS = {
 
 @dataclass(frozen=True)
 class Box:
-    """The machine. `lab` is at work, and so is an agent."""
+    """The machine. `lab` is at work, and so is an agent, at `url`."""
 
     root: Path
     lab: Lab
+    url: str
 
     @property
     def checkout(self) -> Path:
@@ -54,6 +55,7 @@ class Box:
             text = re.sub(rf"\b{word}\b", instead, text)
         for name, port in DEFAULT_PORTS.items():
             text = text.replace(str(port), str(self.lab.port(name)))
+        text = text.replace("http://127.0.0.1:9825", self.url)
         text = _ABSOLUTE.sub(f"{self.root}/", text)
         path = f"{self.root}/bin:{self.checkout}/.venv/bin:{os.environ['PATH']}:/usr/sbin:/usr/bin"
         return subprocess.run(
@@ -122,10 +124,12 @@ def box(root: Path) -> Iterator[Box]:
     _programs(root, checkout)
     with Lab(checkout / ".lab") as lab:
         content = yaml.safe_load(lab.info.settings.read_text())
-        content["web"] = {"listen": "127.0.0.1:0"}
+        (checkout / "web-token").write_text("a-token-that-changes-of-state-demand\n")
+        (checkout / "web-token").chmod(0o600)
+        content["web"] = {"listen": "127.0.0.1:0", "token": {"file": str(checkout / "web-token")}}
         lab.info.settings.write_text(yaml.safe_dump(content))
         _files(root, checkout, lab.info.settings.read_text())
         with AgentProcess(lab.info.settings) as agent:
             until("all is green", lambda: agent.verdicts() == {"pass"}, within=120)
-            yield Box(root, lab)
+            yield Box(root, lab, agent.url)
             assert agent.stop() == 0

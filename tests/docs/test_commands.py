@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from docs.command_line import problem
-from docs.markdown import blocks, documents, inline
+from docs.markdown import ROOT, blocks, documents, inline
 from docs.sandbox import Box, box
 
 from agent.__main__ import app
@@ -100,3 +100,10 @@ def test_every_command_line_of_relaycanary_is_one_that_it_takes() -> None:
     ]
     assert not wrong, "\n".join(wrong)
     assert len(lines) > 60
+
+
+def test_every_target_of_make_in_a_sentence_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    told = {(file, code.split()[1]) for file in documents() for code in inline(file) if re.match(r"make [a-z]", code)}
+    assert told
+    assert [one for one in sorted(told) if one[1] not in targets] == []
