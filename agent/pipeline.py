@@ -22,7 +22,7 @@ from agent.ledger import Ledger, LedgerError, Retention
 from agent.online import Online
 from agent.probe import Probe, Sent, SigningKey, may_arrive
 from agent.schedule import Grid, Schedule
-from agent.status import AgentView, CertificateView, CheckView, CredentialView, MailboxView, PathView
+from agent.status import AgentView, Ahead, CertificateView, CheckView, CredentialView, MailboxView, PathView
 from agent.supervise import supervise
 from agent.watch import Cleaner, Interpreter, Watcher, look_every
 from checks.core.model import Accepted, Attempt, Canary, Certificate, Check, Conclusion, Refused
@@ -58,6 +58,7 @@ class Parts:
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     alert_after: int = 1
     sent_items: Collection[str] = ()
+    retiring: Sequence[Ahead] = ()
 
 
 @dataclass(slots=True)
@@ -176,6 +177,7 @@ class Pipeline:
             reload_successful=self.reload_successful,
             reload_success_at=self.reload_success_at,
             alert_after=parts.alert_after if parts else 1,
+            retiring=parts.retiring if parts else (),
         )
 
     def _offset(self, now_at: float) -> float:

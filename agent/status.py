@@ -90,12 +90,21 @@ class CredentialView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """Something that ends on a known day: a certificate, a secret, a feature of a service. `when` is Unix time."""
+
+    what: str
+    when: float
+    fix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentView:
     """The whole agent at one moment.
 
     `applied` tells whether settings are in force yet. `now_at` is the moment on the steady timeline; `wall_offset`
     in seconds turns such moments into Unix time. `audited` is None before the ledger has been audited.
-    `alert_after` is how many failing verdicts in a row alert.
+    `alert_after` is how many failing verdicts in a row alert, and `retiring` what providers end of what is used.
     """
 
     site: str
@@ -112,4 +121,5 @@ class AgentView:
     report: ReportStatus | None = None
     audited: Audited | None = None
     credentials: Sequence[CredentialView] = ()
+    retiring: Sequence[Ahead] = ()
     alert_after: int = 1

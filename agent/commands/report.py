@@ -10,7 +10,7 @@ from agent.clock import SystemClock
 from agent.commands import output
 from agent.commands.parts import archive_of
 from agent.commands.progress import bar
-from agent.commands.reporting.ahead import ahead
+from agent.commands.reporting.ahead import ahead_of
 from agent.commands.reporting.choice import Choice, WrongChoice
 from agent.commands.reporting.send import send
 from agent.config.load import find, load
@@ -85,7 +85,7 @@ def _figures(settings: Settings, choice: Choice) -> Figures:
         wishes = Wishes(
             objective=section.objective if section else Wishes().objective,
             after=settings.sections.alerts.after if settings.sections.alerts else Wishes().after,
-            ahead=list(ahead(settings, now)),
+            ahead=ahead_of(settings, past.server_certificates()),
             progress=shown.reach,
         )
         return compute(past, period, now, wishes)

@@ -23,6 +23,7 @@ from agent.commands.signals import on_signals
 from agent.config.build import build_credentials, build_mailboxes, build_paths
 from agent.config.load import find, load
 from agent.config.problems import SettingsError
+from agent.config.retiring import retiring
 from agent.config.secrets import SecretSource
 from agent.config.settings import Settings
 from agent.ledger import Ledger, LedgerError
@@ -192,6 +193,7 @@ def make_parts(settings: Settings, clock: Clock) -> Parts:
         accounts=accounts(settings),
         keys=signing_keys(settings),
         alert_after=settings.alerts.after,
+        retiring=list(retiring(settings.sections)),
     )
 
 

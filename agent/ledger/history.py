@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, case, cast, func, literal, select, true, union_all
@@ -26,7 +27,7 @@ from agent.ledger.past import (
     TurnRecord,
     UnknownCount,
 )
-from agent.ledger.schema import blind, canaries, failed, runs, sightings, specs
+from agent.ledger.schema import blind, canaries, evidence, failed, runs, sightings, specs, standings
 from checks.core import verdict
 from checks.core.findings import MAX_HOPS
 from checks.core.model import Check, Outcome, Stage, Verdict
@@ -234,6 +235,22 @@ class History:
             )
             for row in found
         ]
+
+    def server_certificates(self) -> Mapping[str, datetime]:
+        """Tell, by path, when the certificate ends that its server showed to the newest concluded canary."""
+        rows = self.connection.execute(
+            select(specs.c.check, evidence.c.content)
+            .select_from(standings.join(canaries, canaries.c.id == standings.c.canary))
+            .join(specs, specs.c.id == canaries.c.spec)
+            .join(evidence, (evidence.c.canary == canaries.c.id) & (evidence.c.kind == "transcript"))
+            .order_by(canaries.c.seq)
+        )
+        found = {}
+        for row in rows:
+            tls = records.load_transcript(row.content).tls
+            if tls is not None and tls.chain:
+                found[records.load_check(row.check).path] = tls.chain[0].not_after
+        return found
 
     def simulated(self, span: Span) -> bool:
         """Tell whether *span* has canaries of a made-up past."""

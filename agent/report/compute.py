@@ -14,12 +14,13 @@ from agent.report import incidents
 from agent.report.counts import Counts
 from agent.report.durations import by_hop, by_hour, summary
 from agent.report.earlier import Before, Compared, results_by_path, span_of
-from agent.report.figures import OVERALL, Ahead, Day, Figures, Objective, PathFigures, ends, verdict_words
+from agent.report.figures import OVERALL, Day, Figures, Objective, PathFigures, ends, verdict_words
 from agent.report.incidents import Found, Incident, Judged
 from agent.report.period import Period
 from agent.report.refusals import top_refusals
 from agent.report.tally import PathTally, Tally
 from agent.report.unobserved import Holes, unobserved
+from agent.status import Ahead
 from checks.core.model import Check, Outcome, Stage
 from checks.knowledge import diagnose_outcome
 
@@ -75,7 +76,7 @@ def compute(history: History, period: Period, now: datetime, wishes: Wishes) -> 
         single_failures=found.single_failures,
         refusals=top_refusals(history.refusal_counts(span), specs),
         unobserved=unobserved(history, holes.found, observed, newest.offset),
-        ahead=sorted(wishes.ahead, key=lambda one: one.when),
+        ahead=wishes.ahead,
     )
 
 

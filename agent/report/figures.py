@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from agent.report.change import Change
 from agent.report.counts import Counts
 from agent.report.incidents import Incident
+from agent.status import Ahead
 from checks.core.model import Outcome, Verdict
 from checks.core.stats import Interval, wilson
 
@@ -225,15 +226,6 @@ class Unobserved:
     why: str
     began: float
     ended: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ahead:
-    """Something that ends on a known day: a certificate, a secret, a feature of the service."""
-
-    what: str
-    when: float
-    fix: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from agent.ahead import ahead
 from agent.ledger import Silence, Snapshot
 from agent.ledger.pages import Failure, Point, Questions
 from agent.report.incidents import Incident
 from agent.standing import CheckNow, stand_check, what
-from agent.status import AgentView, MailboxView, PathView
+from agent.status import AgentView, Ahead, MailboxView, PathView
 from agent.web import incidents
 from agent.web.charts import BARS, sparkline
 from checks.core.model import Check, Verdict
@@ -73,10 +74,9 @@ class MailboxLine:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Something that runs out: what, when (Unix time), and how urgent it is, as a verdict."""
+    """Something that runs out, and how urgent it is, as a verdict."""
 
-    what: str
-    when: float
+    ahead: Ahead
     verdict: Verdict
 
 
@@ -138,7 +138,7 @@ def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
         cut=len(known.failures) >= incidents.MOST,
         mailboxes=[_mailbox(one, view, known.snapshot) for one in view.mailboxes],
         silences=known.silences,
-        endings=sorted(_endings(view), key=lambda ending: ending.when),
+        endings=_endings(view),
         simulated=known.simulated,
         applied=view.applied,
         reload_successful=view.reload_successful,
@@ -186,20 +186,11 @@ def _mailbox(one: MailboxView, view: AgentView, taken: Snapshot) -> MailboxLine:
     return MailboxLine(one, None if looked_at is None else looked_at + view.wall_offset, why)
 
 
-def _endings(view: AgentView) -> Iterator[Ending]:
-    """List certificates and secrets by when they run out."""
+def _endings(view: AgentView) -> Sequence[Ending]:
+    """List what is known to end, each with how urgent it is."""
     now = view.now_at + view.wall_offset
-    for path in view.paths:
-        for one in path.certificates:
-            whose = "our client certificate" if one.role == "client" else "the server's certificate"
-            yield _ending(f"{whose} on path {path.name}", one.not_after.timestamp(), now)
-    for credential in view.credentials:
-        if credential.facts.not_after is not None:
-            what_ends = f"the secret or certificate of credential {credential.name}"
-            yield _ending(what_ends, credential.facts.not_after.timestamp(), now)
+    return [Ending(one, _urgency(one.when - now)) for one in ahead(view.paths, view.credentials, view.retiring)]
 
 
-def _ending(subject: str, when: float, now: float) -> Ending:
-    left = when - now
-    urgency = Verdict.FAIL if left < _NOW else Verdict.WARN if left < _SOON else Verdict.PASS
-    return Ending(subject, when, urgency)
+def _urgency(left: float) -> Verdict:
+    return Verdict.FAIL if left < _NOW else Verdict.WARN if left < _SOON else Verdict.PASS

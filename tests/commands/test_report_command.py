@@ -10,6 +10,7 @@ import ssl
 import stat
 from datetime import UTC, datetime
 from email.policy import default
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +106,31 @@ def test_a_span_of_days_can_be_named(make, capfdbinary):
 def test_a_choice_that_makes_no_sense_is_wrong_usage_and_says_why(make, capsys, choice, words):
     assert report(choice, make()) == 64
     assert words in capsys.readouterr().err
+
+
+def test_what_lies_ahead_has_certificates_secrets_and_what_providers_end(settings, capfdbinary):
+    def with_old_ways(content):
+        app = content["credentials"]["app"]
+        app["client_secret_expires"] = "2031-05-06"
+        old = {"kind": "password", "username": "scanner@contoso.example", "password": app["client_secret"]}
+        content["credentials"]["old"] = old
+        folder = Path(app["client_secret"]["file"]).parent
+        content["paths"]["relay"]["client_certificate"] = {"file": str(folder / "relay-client.pem")}
+        hve = {"kind": "smtp", "preset": "hve", "credential": "old", "sender": "scanner@contoso.example"}
+        old = {"kind": "submission", "host": "smtp.office365.com", "credential": "old", "sender": "s@contoso.example"}
+        content["paths"] |= {"hve": hve, "old": old}
+
+    file = settings(with_old_ways)
+    simulated.fill(load(file).agent.ledger, story.past([], site="lab", until=0.0, days=1, every=7200.0))
+    assert report(Choice(form="json"), file) == 0
+    told = json.loads(capfdbinary.readouterr().out)["ahead"]
+    days = {one["what"].split(" (")[0]: f"{datetime.fromtimestamp(one['when'], UTC):%Y-%m-%d}" for one in told}
+    assert days["path old: Microsoft turns passwords for client submission off by default"] == "2026-12-31"
+    assert days["path hve: Microsoft ends passwords for High Volume Email"] == "2028-09-30"
+    assert days["the secret or certificate of credential app"] == "2031-05-06"
+    assert "our client certificate on path relay" in days
+    assert [one["when"] for one in told] == sorted(one["when"] for one in told)
+    assert all(one["fix"] for one in told)
 
 
 def test_a_file_that_cannot_be_written_is_one_clear_line(make, tmp_path, capsys):

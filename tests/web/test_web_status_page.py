@@ -12,6 +12,7 @@ from web.scene import HOSTILE, a_scene, an_agent
 
 from agent.ledger import simulated
 from agent.simulated import story
+from agent.status import Ahead
 
 pytestmark = pytest.mark.anyio
 VOID = {"meta", "link", "img", "br", "input"}
@@ -86,12 +87,15 @@ async def test_an_open_incident_is_told_and_one_that_is_over_too(serving, agent,
 
 
 async def test_mailboxes_tell_why_they_cannot_be_read_and_what_runs_out_is_listed(serving, agent, ledger):
-    agent.view = await a_scene(ledger)
+    view = await a_scene(ledger)
+    end = Ahead(what="path submission: passwords end", when=view.now_at + 40 * 86400.0, fix="change to OAuth")
+    agent.view = replace(view, retiring=[end])
     async with serving() as client:
         page = await read(client)
 
     assert "not up unreachable: connection refused" in page.text
-    assert "our client certificate on path relay" in page.text
+    assert "our client certificate on path relay put a new one in its place" in page.text
+    assert page.text.index("our client certificate") < page.text.index("path submission: passwords end")
     assert "5 d" in page.text
 
 

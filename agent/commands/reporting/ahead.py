@@ -1,42 +1,40 @@
-"""What the settings say will end: certificates and client secrets."""
+"""What will end, for a report that is made beside the agent: by the settings, and by what servers showed last."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, time
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from agent.config import certificates
-from agent.config.model import EntraCredential
-from agent.config.secrets import read_file
+from agent.ahead import ahead
+from agent.clock import SystemClock
+from agent.config.build import build_credentials, build_paths
+from agent.config.retiring import retiring
 from agent.config.settings import Settings
-from agent.report.figures import Ahead
+from agent.status import Ahead, CertificateView, CredentialView, PathView
 from checks.errors import LocalFault
-from checks.settings import FileReference
-
-_LARGEST_PEM = 1024 * 1024
+from checks.ports import SendPath, Tools
 
 
-def ahead(settings: Settings, now: datetime) -> Iterator[Ahead]:
-    """List what will end, each with what to do about it."""
-    for name, path in settings.paths.items():
-        reference = getattr(path.settings, "client_certificate", None)
-        if isinstance(reference, FileReference):
-            yield from _certificate(f"the client certificate of path {name}", reference.file, now)
-    for name, credential in settings.sections.credentials.items():
-        if not isinstance(credential, EntraCredential):
-            continue
-        if credential.client_secret_expires is not None:
-            end = datetime.combine(credential.client_secret_expires, time(), UTC)
-            fix = "make a new client secret, replace the old one, and change client_secret_expires"
-            yield Ahead(what=f"the client secret of credential {name} expires", when=end.timestamp(), fix=fix)
-        if credential.certificate is not None:
-            yield from _certificate(f"the certificate of credential {name}", credential.certificate.file, now)
+def ahead_of(settings: Settings, servers: Mapping[str, datetime]) -> Sequence[Ahead]:
+    """List what will end; *servers* tells, by path, when the certificate ends that its server showed last."""
+    clock = SystemClock()
+    tools = Tools(clock=clock, credentials=build_credentials(settings, clock))
+    paths = [
+        PathView(
+            name=name,
+            method=settings.paths[name].kind,
+            endpoint=path.endpoint(),
+            certificates=_certificates(path, servers.get(name)),
+        )
+        for name, path in build_paths(settings, tools).items()
+    ]
+    credentials = [CredentialView(name=name, facts=one.facts()) for name, one in tools.credentials.items()]
+    return ahead(paths, credentials, retiring(settings.sections))
 
 
-def _certificate(what: str, file: Path, now: datetime) -> Iterator[Ahead]:
+def _certificates(path: SendPath, server: datetime | None) -> Sequence[CertificateView]:
     try:
-        end = certificates.not_after(read_file(file, _LARGEST_PEM), now)
-    except (LocalFault, certificates.UnusableCertificate):
-        return  # loading the settings has said so
-    yield Ahead(what=f"{what} expires", when=end.timestamp(), fix=f"renew it before then, and replace {file}")
+        found = [CertificateView(role=role, not_after=one.not_after) for role, one in path.certificates()]
+    except LocalFault:  # the file cannot be read now: each canary says so
+        found = []
+    return found if server is None else [*found, CertificateView(role="server", not_after=server)]
