@@ -1,17 +1,20 @@
 """Tell Sentry of defects in our own code, and check in for every check (Sentry Crons).
 
-Nothing leaves without a DSN in the settings. Of a defect leaves a stack trace without variables, with mail addresses
-and canary tokens blotted out, and the names of the check, path and canary concerned. Of mail leaves the name of the
-check, whether its canary passed, and how long it took: no server's words.
+Nothing leaves without a DSN in the settings. Of a defect leaves a stack trace without variables, with mail addresses,
+canary tokens, credentials and every secret that the settings refer to blotted out, and the names of the check, path and
+canary concerned. Of mail leaves the name of the check, whether its canary passed, and how long it took: no server's
+words.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from agent import __version__
 from checks.core.model import Canary, Conclusion, Verdict
@@ -21,9 +24,26 @@ Report = Callable[[BaseException, Mapping[str, Any]], None]
 """Tells of one defect, with the log event that speaks of it."""
 
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}")
-_BEARER = re.compile(r"(?i)\b(bearer|auth(?:enticate)?(?: xoauth2| plain| login)?)[ =:]+[A-Za-z0-9+/_=.~-]{8,}")
+_BLOTTED = (
+    (_ADDRESS, "***@***"),
+    (
+        re.compile(r"(?i)\b(bearer|basic|auth(?:enticate)?(?: xoauth2| plain| login)?)[ =:]+[A-Za-z0-9+/_=.~-]{8,}"),
+        r"\1 ***",
+    ),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}"), "***"),  # a JSON Web Token (RFC 7519)
+    (re.compile(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"), "***"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s@]+@"), r"\1***@"),
+    (
+        re.compile(
+            r"(?i)\b((?:client_|api_?|access_|refresh_|id_)?(?:secret|password|passwd|pwd|token|key|assertion|sig|code_verifier))"
+            r"(\\*[\"']?\s*[=:]\s*\\*[\"']?)[^\s\"'&,;}\])]+"
+        ),
+        r"\1\2***",
+    ),
+)
 _TAGS = ("check", "path", "mailbox", "part", "canary")
-_LONGEST = 2000
+_OF_THE_CLIENT = frozenset({"event_id", "timestamp", "level", "platform", "release", "environment", "sdk", "modules"})
+_LONGEST, _SHORTEST = 2000, 4
 _MINUTE = 60.0
 _LAST_MOMENT = 2.0
 _LONGEST_SLUG = 50
@@ -31,8 +51,13 @@ _NAMESPACE = uuid.UUID("5f0c2b4e-6d0b-5a6e-9f0a-3f6f1c1f2d10")  # ours alone: id
 _STATUS = {Verdict.PASS: "ok", Verdict.WARN: "ok", Verdict.FAIL: "error"}
 
 
-def start(dsn: str, *, site: str) -> Report:
+def start(dsn: str, *, site: str, secrets: Callable[[], Iterable[str]] = tuple) -> Report:
     """Set the client up, and return what reports a defect.
+
+    Args:
+        dsn: where Sentry is.
+        site: where this agent stands; Sentry calls it the environment.
+        secrets: lists what must not leave, as it is at that moment.
 
     Raises:
         ValueError: *dsn* is no DSN.
@@ -49,7 +74,7 @@ def start(dsn: str, *, site: str) -> Report:
             default_integrations=False,
             include_local_variables=False,
             max_breadcrumbs=0,
-            before_send=lambda event, _hint: scrub(event),
+            before_send=lambda event, _hint: _without_secrets(event, _worth_hiding(secrets())),
         )
     except BadDsn:
         raise ValueError("it is not a DSN: Sentry shows it under the project's client keys") from None
@@ -74,7 +99,7 @@ class CheckIns:
     canary of each minute checks in.
     """
 
-    def __init__(self, *, site: str, alert_after: int) -> None:
+    def __init__(self, *, site: str, alert_after: Callable[[], int]) -> None:
         self._site = site
         self._alert_after = alert_after
 
@@ -108,7 +133,7 @@ class CheckIns:
             "timezone": "UTC",
             "checkin_margin": every,
             "max_runtime": math.ceil((limits.lost_after + limits.every) / _MINUTE) + 1,
-            "failure_issue_threshold": self._alert_after,
+            "failure_issue_threshold": self._alert_after(),
             "recovery_threshold": 1,
         }
 
@@ -133,12 +158,39 @@ def flush() -> None:
     sentry_sdk.flush(_LAST_MOMENT)
 
 
-def scrub(value: Any) -> Any:
-    """Blot out addresses, tokens and credentials in every string of an event, however deep."""
+def _without_secrets(event: Any, secrets: Sequence[str]) -> Any:
+    return {name: value if name in _OF_THE_CLIENT else scrub(value, secrets) for name, value in event.items()}
+
+
+def scrub(value: Any, secrets: Sequence[str] = ()) -> Any:
+    """Blot out *secrets*, addresses, tokens and credentials in every string of an event, however deep."""
     if isinstance(value, str):
-        return _BEARER.sub(r"\1 ***", _ADDRESS.sub("***@***", PATTERN.sub("rc1.***", value)))[:_LONGEST]
+        return _blotted(value, secrets)[:_LONGEST]
     if isinstance(value, dict):
-        return {name: scrub(item) for name, item in value.items()}
+        return {scrub(name, secrets): scrub(item, secrets) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [scrub(item) for item in value]
+        return [scrub(item, secrets) for item in value]
     return value
+
+
+def _blotted(text: str, secrets: Sequence[str]) -> str:
+    text = text[: 10 * _LONGEST]
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    text = PATTERN.sub("rc1.***", text)
+    for pattern, instead in _BLOTTED:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def _quoted(secret: str) -> Iterator[str]:
+    """Yield a secret as Python and JSON write it between quotes."""
+    yield repr(secret)[1:-1]
+    yield repr(f"{secret}'\"")[1:-4]  # with both kinds of quotes in it, the single ones are escaped
+    yield json.dumps(secret)[1:-1]
+
+
+def _worth_hiding(secrets: Iterable[str]) -> Sequence[str]:
+    """Return secrets in the forms in which they travel, the longest first; very short ones would blot out words."""
+    forms = {form for secret in secrets for form in (secret, quote(secret), *_quoted(secret))}
+    return sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -24,7 +25,7 @@ from agent.config.build import build_credentials, build_mailboxes, build_paths
 from agent.config.load import find, load
 from agent.config.problems import SettingsError
 from agent.config.retiring import retiring
-from agent.config.secrets import SecretSource
+from agent.config.secrets import SecretSource, known_secrets
 from agent.config.settings import Settings
 from agent.ledger import Ledger, LedgerError
 from agent.pings import Pings
@@ -68,6 +69,9 @@ def run(config: Path | None = None, *, verbose: bool = False) -> int:
     except (LedgerError, WebError, LocalFault) as error:
         print(f"relaycanary: {error}", file=sys.stderr)
         return 1
+    except Exception:  # noqa: BLE001 - a defect: it is told like any other, and the service manager starts the agent anew
+        _log.exception("agent.failed")
+        return 1
     finally:
         if settings.sections.sentry is not None:
             sentry.flush()
@@ -91,22 +95,25 @@ def _tell_of_defects(settings: Settings, *, verbose: bool) -> None:
     """Have Sentry told of defects, if the settings say where it is."""
     section = settings.sections.sentry
     if section is not None:
-        report = sentry.start(SecretSource(section.dsn)(), site=settings.agent.site)
+        secrets = partial(known_secrets, settings.sections)
+        report = sentry.start(SecretSource(section.dsn)(), site=settings.agent.site, secrets=secrets)
         log.configure(verbose=verbose, defects=report)
 
 
-def _check_ins(settings: Settings) -> list[Onlooker]:
+def _check_ins(settings: Settings, alert_after: Callable[[], int]) -> list[Onlooker]:
     """Make what checks in with Sentry, if the settings want it."""
     section = settings.sections.sentry
     if section is None or not section.check_ins:
         return []
-    return [sentry.CheckIns(site=settings.agent.site, alert_after=settings.alerts.after)]
+    return [sentry.CheckIns(site=settings.agent.site, alert_after=alert_after)]
 
 
 async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
+    asyncio.get_running_loop().set_exception_handler(_loop_failed)
     clock = SystemClock(not_before=ledger.newest_moment())
     pings = Pings(clock, lambda check: ping_target(reloader.settings, check))
-    pipeline = Pipeline(clock=clock, ledger=ledger, onlookers=[pings, *_check_ins(settings)])
+    check_ins = _check_ins(settings, lambda: reloader.settings.alerts.after)
+    pipeline = Pipeline(clock=clock, ledger=ledger, onlookers=[pings, *check_ins])
     parts = make_parts(settings, clock)
     stop = asyncio.Event()
     reloader = _Reloader(file, settings, clock, pipeline)
@@ -142,6 +149,11 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
         _log.info("agent.started", url=url, checks=len(settings.checks), site=settings.agent.site)
         await pipeline.run(parts, stop)
     _log.info("agent.stopped")
+
+
+def _loop_failed(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what goes wrong where nobody waits for it, so that it is told like any other defect."""
+    _log.error("loop.failed", what=context.get("message", ""), exc_info=context.get("exception"))
 
 
 def _weekly(file: Path, reloader: _Reloader, clock: Clock, ledger: Ledger) -> Weekly:
@@ -242,6 +254,7 @@ def _fixed(before: Settings, after: Settings) -> str:
         "agent.ledger": lambda settings: settings.agent.ledger,
         "agent.site": lambda settings: settings.agent.site,
         "web": lambda settings: settings.web,
+        "sentry": lambda settings: settings.sections.sentry,
         "metrics": lambda settings: settings.sections.metrics,
     }
     return ", ".join(name for name, of in names.items() if of(before) != of(after))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from agent.config import environment
 from checks.errors import LocalFault
@@ -71,6 +76,25 @@ class SecretSource:
         except UnicodeDecodeError:
             raise LocalFault(f"the secret file {file} is not UTF-8 text") from None
         return text.removesuffix("\n").removesuffix("\r")
+
+
+def known_secrets(value: Any) -> Iterator[str]:
+    """Yield every secret that settings refer to, wherever in *value*, as it is now; none that cannot be read."""
+    if isinstance(value, SecretReference):
+        with contextlib.suppress(LocalFault):
+            yield SecretSource(value)()
+    elif isinstance(value, BaseModel):
+        for _, inner in value:
+            yield from known_secrets(inner)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from known_secrets(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from known_secrets(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from known_secrets(inner)
 
 
 def read_file(file: Path, largest: int) -> bytes:

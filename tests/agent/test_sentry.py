@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import itertools
 import json
 import re
-import threading
+import socket
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 import pytest
 import sentry_sdk
 import structlog
+from support.ingest import an_ingest, items
 from support.make import a_canary, a_check
 
 from agent import log, sentry
@@ -20,41 +19,28 @@ from checks.core import token
 from checks.core.model import Conclusion, Limits, Outcome, Verdict
 
 
-def items(heard, kind):
-    """Return the payloads of one kind in the envelopes, in the order in which they came."""
-    found = []
-    for envelope in heard:
-        lines = [json.loads(line) for line in envelope.splitlines() if line]
-        found += [body for head, body in itertools.pairwise(lines) if head.get("type") == kind]
-    return found
-
-
 @pytest.fixture
 def ingest():
-    """A local endpoint that records envelopes."""
-    heard: list[str] = []
-
-    class Endpoint(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            packed = self.headers.get("Content-Encoding") == "gzip"
-            heard.append((gzip.decompress(body) if packed else body).decode())
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_):
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://key@127.0.0.1:{server.server_port}/1", heard
-        server.shutdown()
-        thread.join()
+    with an_ingest() as known:
+        yield known
 
 
 PASSWORD = "hunter" + "2"
+SECRET = "kT9'x Lq/7"  # what the settings refer to, in a form that nothing would show to be a secret
+HIDDEN = {
+    "AUTH XOAUTH2 dXNlcj1zZWNyZXQ=": "dXNlcj1zZWNyZXQ=",
+    "Authorization: Basic bm9jOnBhc3N3b3Jk": "bm9jOnBhc3N3b3Jk",
+    "https://noc:s3cret@hooks.example/x": "s3cret",
+    "client_secret=Ab8Q~xyz&grant_type=x": "Ab8Q~xyz",
+    "{'access_token': 'opaque-token-1'}": "opaque-token-1",
+    '"password": "p4ssw0rd!"': "p4ssw0rd!",
+    "got eyJ0eXAiOiJKV1QiLCJh.eyJhdWQiOiJ4In0.c2ln": "eyJhdWQiOiJ4In0",
+    "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\n-----END PRIVATE KEY-----": "MIIEvQIBADAN",
+    f"refused {SECRET}": SECRET,
+    f"refused {SECRET!r} as well": "Lq/7",
+    f"https://x.example/?{quote(SECRET)}": quote(SECRET),
+}
+"""Words that a defect may hold, and what of them must not leave."""
 
 
 def fail(message):
@@ -65,9 +51,10 @@ def fail(message):
 def test_a_defect_is_told_with_its_canary_and_without_secrets_or_addresses(ingest, capsys):
     dsn, heard = ingest
     secret_token = token.mint(token.canary_id(b"x" * 10), "relay", "a@b.example", key="k1", secret=b"s" * 32)
-    log.configure(json=True, defects=sentry.start(dsn, site="ams1"))
+    log.configure(json=True, defects=sentry.start(dsn, site="ams1", secrets=lambda: [SECRET]))
+    told = " ".join((secret_token, "for someone@contoso.example failed:", *HIDDEN))
     try:
-        fail(f"{secret_token} for someone@contoso.example with AUTH XOAUTH2 dXNlcj1zZWNyZXQ= failed")
+        fail(told)
     except ZeroDivisionError:
         structlog.get_logger("test").exception("path.failed", path="relay", canary="abc", check="relay")
     finally:
@@ -80,9 +67,21 @@ def test_a_defect_is_told_with_its_canary_and_without_secrets_or_addresses(inges
     assert '"environment":"ams1"' in envelope
     assert secret_token not in envelope
     assert "someone@contoso.example" not in envelope
-    assert "dXNlcj1zZWNyZXQ=" not in envelope
     assert PASSWORD not in envelope
+    assert socket.gethostname() not in envelope
+    assert [one for one in HIDDEN.values() if one in envelope] == []
     assert "path.failed" in capsys.readouterr().err
+
+
+def test_what_identifies_an_event_is_left_alone_though_a_secret_looks_like_a_part_of_it(ingest):
+    dsn, heard = ingest
+    report = sentry.start(dsn, site="ams1", secrets=lambda: ["ams1", *(f"{number:04x}" for number in range(65536))])
+    report(ZeroDivisionError("ams1"), {"event": "path.failed"})
+    sentry_sdk.flush(5)
+    sentry_sdk.init()
+    (event,) = items(heard, "event")
+    assert re.fullmatch("[0-9a-f]{32}", event["event_id"])
+    assert (event["environment"], event["exception"]["values"][-1]["value"]) == ("ams1", "***")
 
 
 def test_a_dsn_that_is_none_is_said_without_repeating_it():
@@ -109,7 +108,7 @@ def check_ins(ingest):
         sentry_sdk.flush(5)
         return items(heard, "check_in")
 
-    yield sentry.CheckIns(site="ams1", alert_after=2), read
+    yield sentry.CheckIns(site="ams1", alert_after=lambda: 2), read
     sentry_sdk.init()
 
 
@@ -160,7 +159,7 @@ def test_an_agent_that_was_started_anew_closes_what_the_one_before_opened(check_
     to_sentry, read = check_ins
     canary = a_canary()
     to_sentry.sent(canary)
-    sentry.CheckIns(site="ams1", alert_after=2).concluded(canary, ended(canary, Outcome.LATE, Verdict.WARN))
+    sentry.CheckIns(site="ams1", alert_after=lambda: 2).concluded(canary, ended(canary, Outcome.LATE, Verdict.WARN))
     opened, closed = read()
     assert (closed["status"], closed["check_in_id"]) == ("ok", opened["check_in_id"])
 
