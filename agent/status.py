@@ -105,6 +105,7 @@ class AgentView:
     `applied` tells whether settings are in force yet. `now_at` is the moment on the steady timeline; `wall_offset`
     in seconds turns such moments into Unix time. `audited` is None before the ledger has been audited.
     `alert_after` is how many failing verdicts in a row alert, and `retiring` what providers end of what is used.
+    `web_certificate` is when the certificate of the agent's own pages ends.
     """
 
     site: str
@@ -123,3 +124,4 @@ class AgentView:
     credentials: Sequence[CredentialView] = ()
     retiring: Sequence[Ahead] = ()
     alert_after: int = 1
+    web_certificate: datetime | None = None

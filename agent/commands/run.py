@@ -119,8 +119,12 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
     reloader = _Reloader(file, settings, clock, pipeline)
     weekly = _weekly(file, reloader, clock, ledger)
 
+    tls = settings.web.tls
+    proof = None if tls is None else ServerTls(tls.certificate.file, tls.key_file)
+
     def view() -> AgentView:
-        return replace(pipeline.view(), report=weekly.status if reloader.settings.sections.report else None)
+        report = weekly.status if reloader.settings.sections.report else None
+        return replace(pipeline.view(), report=report, web_certificate=proof.not_after if proof else None)
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(pings.close)
@@ -135,8 +139,6 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
             archive=archive_of(settings),
             run=pipeline.run_now,
         )
-        tls = settings.web.tls
-        proof = None if tls is None else ServerTls(tls.certificate.file, tls.key_file)
         url = await stack.enter_async_context(serve(app, settings.web.host, settings.web.port, proof))
         _on_signals(stop, reloader)
         for name, part in (("report", weekly.run), *metric_outlets(settings, view, ledger, clock)):

@@ -76,7 +76,7 @@ def _ignored(picture: Picture) -> Iterator[Row]:
 @family(
     "gauge",
     "certificate_not_after_timestamp_seconds",
-    "Unix time at which the certificate that we show (client) or were last shown (server) ends; of several the first.",
+    "Unix time at which a certificate ends that we show (client, web) or were shown (server); of several the first.",
     "path",
     "role",
 )
@@ -88,6 +88,8 @@ def _certificates(picture: Picture) -> Iterator[Row]:
             ends[one.role] = min(end, ends.get(one.role, end))
         for role, end in ends.items():
             yield (path.name, role), end
+    if picture.view.web_certificate is not None:
+        yield ("", "web"), picture.view.web_certificate.timestamp()
 
 
 @family(

@@ -189,7 +189,11 @@ def _mailbox(one: MailboxView, view: AgentView, taken: Snapshot) -> MailboxLine:
 def _endings(view: AgentView) -> Sequence[Ending]:
     """List what is known to end, each with how urgent it is."""
     now = view.now_at + view.wall_offset
-    return [Ending(one, _urgency(one.when - now)) for one in ahead(view.paths, view.credentials, view.retiring)]
+    found = [*view.retiring]
+    if view.web_certificate is not None:
+        fix = "renew the files that web.tls names: they are taken at the next connection"
+        found.append(Ahead(what="the certificate of these pages", when=view.web_certificate.timestamp(), fix=fix))
+    return [Ending(one, _urgency(one.when - now)) for one in ahead(view.paths, view.credentials, found)]
 
 
 def _urgency(left: float) -> Verdict:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 import structlog
+from cryptography import x509
 
 from checks.errors import LocalFault
 
@@ -24,6 +26,8 @@ class ServerTls:
         self._files = (certificate, key)
         self._stamp: _Stamp = ()
         self._context: ssl.SSLContext | None = None
+        self.not_after: datetime | None = None
+        """When the certificate in force ends."""
 
     def context(self) -> ssl.SSLContext:
         """Return what a server listens with.
@@ -56,9 +60,11 @@ class ServerTls:
         context.set_alpn_protocols(["http/1.1"])
         try:
             context.load_cert_chain(certificate, key, password="")  # or OpenSSL asks the terminal for a passphrase
+            ends = x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
             raise LocalFault(f"web.tls: {certificate} and {key} cannot be used: {str(why).lower()}") from None
+        self.not_after = ends
         return context
 
     def _files_as_they_are(self) -> _Stamp:

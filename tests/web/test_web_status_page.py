@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -89,12 +90,13 @@ async def test_an_open_incident_is_told_and_one_that_is_over_too(serving, agent,
 async def test_mailboxes_tell_why_they_cannot_be_read_and_what_runs_out_is_listed(serving, agent, ledger):
     view = await a_scene(ledger)
     end = Ahead(what="path submission: passwords end", when=view.now_at + 40 * 86400.0, fix="change to OAuth")
-    agent.view = replace(view, retiring=[end])
+    agent.view = replace(view, retiring=[end], web_certificate=datetime(2023, 12, 1, tzinfo=UTC))
     async with serving() as client:
         page = await read(client)
 
     assert "not up unreachable: connection refused" in page.text
     assert "our client certificate on path relay put a new one in its place" in page.text
+    assert "the certificate of these pages renew the files that web.tls names" in page.text
     assert page.text.index("our client certificate") < page.text.index("path submission: passwords end")
     assert "5 d" in page.text
 

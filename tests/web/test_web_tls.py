@@ -103,11 +103,13 @@ async def test_curl_logs_in_by_a_password_of_which_only_the_hash_is_known(servin
 async def test_a_renewed_certificate_serves_the_next_connection(serving, served, authority, tmp_path, name):
     async with serving(tls=served) as client:
         first = await shown_by(client.port, name)
-        renewed = authority.issue_cert("127.0.0.1", "localhost", not_after=datetime(2040, 1, 1, tzinfo=UTC))
-        write(tmp_path, renewed)
+        assert served.not_after == first.not_valid_after_utc
+        renewed_until = datetime(2040, 1, 1, tzinfo=UTC)
+        write(tmp_path, authority.issue_cert("127.0.0.1", "localhost", not_after=renewed_until))
         with capture_logs() as logs:
             second, third = await shown_by(client.port, name), await shown_by(client.port, name)
 
+    assert served.not_after == renewed_until
     assert first.not_valid_after_utc.year != 2040
     assert second.not_valid_after_utc.year == third.not_valid_after_utc.year == 2040
     assert [one["event"] for one in logs] == ["web.certificate_renewed"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from agent.ledger import Snapshot
@@ -23,6 +24,15 @@ def test_of_several_certificates_in_one_role_the_first_to_end_is_shown(
 
     ends = certificate.not_after.timestamp()
     assert shown.value("certificate_not_after_timestamp_seconds", path="to-tenant", role="server") == ends
+
+
+def test_the_certificate_of_the_agents_own_pages_is_shown_where_there_is_one(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    ends = datetime(2027, 6, 30, tzinfo=UTC)
+    name = "certificate_not_after_timestamp_seconds"
+    shown = scrape(replace(view(check()), web_certificate=ends), Snapshot())
+    assert shown.value(name, path="", role="web") == ends.timestamp()
 
 
 def test_a_mailbox_that_cannot_be_read_is_down(
