@@ -143,6 +143,19 @@ def _hash_password() -> None:
     raise typer.Exit(hash_password())
 
 
+@app.command("config-schema")
+def _config_schema() -> None:
+    """Print the JSON Schema of a settings file, with every kind of path and mailbox that is installed.
+
+    An editor with a YAML language server completes and checks the settings by it. `init` puts it beside them.
+
+    Example: relaycanary config-schema > relaycanary.schema.json
+    """
+    from agent.commands.config_schema import config_schema
+
+    raise typer.Exit(config_schema())
+
+
 @app.command("doctor")
 def _doctor(config: Config = None, json: Json = False) -> None:
     """Find what will break before it does: DNS, ports, TLS, logins, mailboxes, clock, limits. Nothing is sent.

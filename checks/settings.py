@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,400}(?:\.[0-9]{1,9})?)(?P<unit>ms|s|m|h|d)")
+_PLAIN_DURATION = r"[0-9]{1,400}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d)"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST = 3650 * 86400.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -63,7 +64,11 @@ def _host(value: str) -> str:
     return bare
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration)]
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^\\s*{_PLAIN_DURATION}\\s*$"}),
+]
 """A time span in seconds, written as ``30s``."""
 Address = Annotated[str, AfterValidator(parse_address)]
 """A mail address."""

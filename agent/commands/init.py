@@ -17,6 +17,7 @@ from agent.commands.initial.ask import MissingAnswers, WrongAnswer, gather
 from agent.commands.initial.compose import SIGNING_KEY, Composed, compose
 from agent.commands.initial.method import assess, recommend
 from agent.commands.initial.page import show_choice, show_todo
+from agent.config.json_schema import FILE_NAME, shipped
 from agent.config.load import load
 from agent.config.model import NO_CLIENT_ID
 from agent.config.problems import Problem, SettingsError
@@ -91,6 +92,9 @@ def _write(file: Path, composed: Composed) -> tuple[tuple[Path, ...], tuple[Prob
     key = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
     contents = {SIGNING_KEY: key, **dict.fromkeys(composed.secrets, PLACEHOLDER)}
     made = tuple(folder / name for name, content in contents.items() if _make(folder / name, content))
+    if _make(folder / FILE_NAME, shipped()):
+        (folder / FILE_NAME).chmod(_READABLE)
+        made = (folder / FILE_NAME, *made)
     fresh = folder / f".{file.name}.new"
     fresh.unlink(missing_ok=True)
     try:

@@ -5,11 +5,9 @@ What a key means, and an example of it, stand below the field in the model; a ke
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import sys
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +19,7 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from agent.config import model, pieces
+from agent.config.documented import Words, words_of
 from agent.config.expectations import CheckSettings
 from agent.config.pieces import spell_duration
 from agent.metrics import FAMILIES
@@ -41,7 +40,6 @@ SINGLE: Mapping[str, type[Section]] = MappingProxyType(
 )
 """The sections that there are once; the order is that of the page."""
 
-_MARK = "Example: "
 _NAMED_TYPES = (
     (settings.Address, "mail address"),
     (settings.Host, "host name or IP address"),
@@ -115,37 +113,22 @@ def keys(section: type[Section], *, own: bool = False) -> Iterator[Key]:
         Undocumented: a key has no meaning or no example.
     """
     hints = get_type_hints(section, include_extras=True)
-    said = {name: words for one in reversed(section.__mro__) for name, words in _docstrings(one).items()}
+    said = words_of(section)
     for name, field in section.model_fields.items():
         if own and name not in inspect.get_annotations(section):
             continue
-        meaning, mark, example = said.get(name, "").partition(_MARK)
-        if not (mark and meaning.strip()):
+        words = said.get(name, Words("", ""))
+        if not (words.meaning and words.example):
             raise Undocumented(
-                f'{section.__qualname__}.{name}: write below the field what it means: """... {_MARK}`...`"""'
+                f'{section.__qualname__}.{name}: write below the field what it means: """... Example: `...`"""'
             )
         yield Key(
             name=name,
             type=hints[name],
             default=_default(field, hints[name]),
-            meaning=" ".join(meaning.split()),
-            example=example.strip().strip("`"),
+            meaning=words.meaning,
+            example=words.example,
         )
-
-
-def _docstrings(cls: type) -> dict[str, str]:
-    """Return what stands below the fields of a class, of its own source."""
-    if cls.__module__ == "builtins" or not issubclass(cls, Section) or cls is Section:
-        return {}
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-    assert isinstance(tree, ast.ClassDef)  # noqa: S101 - it is the source of a class
-    found = {}
-    for field, below in zip(tree.body, tree.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            match below:
-                case ast.Expr(value=ast.Constant(value=str(words))):
-                    found[field.target.id] = words
-    return found
 
 
 def _default(field: FieldInfo, hint: Any) -> str:

@@ -160,6 +160,7 @@ def test_settings_key_and_secrets_are_written_and_only_the_settings_may_be_read_
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in file.parent.iterdir()}
     assert modes == {
         "relaycanary.yaml": "0o644",
+        "relaycanary.schema.json": "0o644",
         SIGNING_KEY: "0o600",
         "app-client-secret": "0o600",
         "outside-password": "0o600",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agent.commands.initial.answers import Answers, Method, Reading
 from agent.commands.initial.method import other_way
+from agent.config.json_schema import FILE_NAME as SCHEMA
 from agent.config.model import NO_CLIENT_ID
 from checks.knowledge.presets import presets
 
@@ -34,6 +35,7 @@ def compose(answers: Answers, method: Method | None) -> Composed:
     """Write settings that send by *method* (None: by a provider) and read the mailbox that was answered."""
     credentials = _credentials(answers, method)
     lines = [
+        f"# yaml-language-server: $schema={SCHEMA}",
         "# Settings of relaycanary, written by `relaycanary init`. Check them with `relaycanary check-config`.",
         "# What an administrator sets in the tenant is described in deploy/m365/README.md.",
         "",

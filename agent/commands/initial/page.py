@@ -12,6 +12,7 @@ from agent.commands.initial.answers import Answers, Method
 from agent.commands.initial.compose import APP_SECRET, OUTSIDE_PASSWORD, PROVIDER_PASSWORD
 from agent.commands.initial.method import Assessment, other_way
 from agent.commands.initial.steps import steps
+from agent.config.json_schema import FILE_NAME as SCHEMA
 from agent.log import plain
 from checks.knowledge.presets import presets
 
@@ -58,7 +59,8 @@ def show_todo(
     """Say what was written, and what is left to do here and in the tenant."""
     screen.print(Text("Written", style="bold"))
     for path in made:
-        _item(screen, "", plain(str(path)) + ("" if path == file else " (readable by its owner only)"))
+        remark = " (for editors)" if path.name == SCHEMA else " (readable by its owner only)"
+        _item(screen, "", plain(str(path)) + ("" if path == file else remark))
     screen.print()
     screen.print(Text("To do here", style="bold"))
     number = 0
