@@ -121,11 +121,12 @@ def stand(
     now_at = now.timestamp() - offset
     listed = set(configured) if configured is not None else {check.name for check in checks}
     watched = {check.mailbox for check in checks}
+    known_too = set(snapshot.looked_at) if len(checks) == len(listed) else set()
     return Status(
         now_at=now_at,
         offset=offset,
         checks=[stand_check(check, snapshot, known.attempts.get(check.name), now_at) for check in checks],
-        looked_at={name: snapshot.looked_at.get(name) for name in sorted(watched | set(snapshot.looked_at))},
+        looked_at={name: snapshot.looked_at.get(name) for name in sorted(watched | known_too)},
         run=known.run,
         unlisted=len((set(snapshot.standings) | set(snapshot.in_flight)) - listed),
     )

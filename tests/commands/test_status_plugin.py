@@ -106,4 +106,5 @@ def test_a_check_that_is_asked_for_is_the_only_one_that_is_told_and_counts(
     said = capsys.readouterr().out
     assert [line.split()[0] for line in said.splitlines()[:2]] == ["CHECK", "direct"]
     assert "relay" not in said.partition("MAILBOX")[0]
+    assert "outside" not in said
     assert "that the settings do not have" not in said

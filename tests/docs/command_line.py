@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import typer
 
 from agent.__main__ import app
 
 
+@cache
+def _command() -> Any:
+    return typer.main.get_command(app)
+
+
 def problem(arguments: Sequence[str]) -> str:
     """Say what is wrong with a command line; nothing where it could be run."""
-    command = typer.main.get_command(app)
+    command = _command()
     context = command.make_context("relaycanary", [], resilient_parsing=True)
     rest = [*arguments]
     try:
@@ -28,9 +34,3 @@ def problem(arguments: Sequence[str]) -> str:
         say = getattr(error, "format_message", None)
         return str(say() if say else error) or type(error).__name__
     return ""
-
-
-if __name__ == "__main__":
-    wrong = problem(sys.argv[1:])
-    print(wrong, file=sys.stderr)
-    sys.exit(64 if wrong else 0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
-import subprocess
+import socket
 import sys
+import tempfile
 from pathlib import Path
 
 ARGUMENTS = sys.argv[1:]
@@ -43,18 +45,30 @@ def once() -> bool:
         return True
 
 
+def ask(*, parse: bool) -> tuple[int, str]:
+    """Have the command run, or its command line parsed; return the exit code and what it said of errors."""
+    request = {"arguments": ARGUMENTS, "folder": str(Path.cwd()), "environment": dict(os.environ), "parse": parse}
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as zygote,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+    ):
+        zygote.connect(str(BOX / "zygote"))
+        socket.send_fds(zygote, [json.dumps(request).encode()], [0, 1, errors.fileno()])
+        code = zygote.recv(1)[0]
+        errors.seek(0)
+        return code, errors.read()
+
+
 def main() -> int:
-    if NAME in PARSED or any(f"{NAME} {option}" in PARSED for option in ARGUMENTS):
-        command = [sys.executable, str(Path(__file__).with_name("command_line.py")), *ARGUMENTS]
-        return subprocess.run(command, check=False).returncode
+    parse = NAME in PARSED or any(f"{NAME} {option}" in PARSED for option in ARGUMENTS)
     writes = not sys.stdout.isatty() and NAME in {"rules", "ledger export", "hash-password"}
     if not writes and not once():
         return 0
-    done = subprocess.run([sys.executable, "-m", "agent", *ARGUMENTS], check=False, stderr=subprocess.PIPE, text=True)
-    sys.stderr.write(done.stderr)
-    if "Traceback" in done.stderr:
+    code, errors = ask(parse=parse)
+    sys.stderr.write(errors)
+    if "Traceback" in errors:
         return 70
-    return 0 if done.returncode in CODES.get(NAME, {0}) else done.returncode
+    return code if parse or code not in CODES.get(NAME, {0}) else 0
 
 
 sys.exit(main())

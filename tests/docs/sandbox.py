@@ -72,14 +72,14 @@ class Box:
 
 def _script(file: Path, program: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{program}" "$@"\n')
+    file.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{program}" "$@"\n')
     file.chmod(0o755)
 
 
 def _programs(root: Path, checkout: Path) -> None:
     here = root / "lib"
     here.mkdir()
-    for name in ("standin.py", "relaycanary_standin.py", "command_line.py"):
+    for name in ("standin.py", "relaycanary_standin.py"):
         shutil.copy(HERE / name, here / name)
     for name in STOOD_IN_FOR:
         file = root / "bin" / name
@@ -113,6 +113,19 @@ def _files(root: Path, checkout: Path, settings: str) -> None:
 
 
 @contextmanager
+def _zygote(at: Path) -> Iterator[None]:
+    with subprocess.Popen(
+        [sys.executable, str(HERE / "zygote.py"), str(at)], stdout=subprocess.PIPE, cwd=ROOT
+    ) as zygote:
+        assert zygote.stdout is not None
+        try:
+            assert zygote.stdout.readline() == b"ready\n"
+            yield
+        finally:
+            zygote.terminate()
+
+
+@contextmanager
 def box(root: Path) -> Iterator[Box]:
     """Set the machine up; at the end nothing is left at work."""
     checkout = root / "checkout"
@@ -127,9 +140,11 @@ def box(root: Path) -> Iterator[Box]:
         (checkout / "web-token").write_text("a-token-that-changes-of-state-demand\n")
         (checkout / "web-token").chmod(0o600)
         content["web"] = {"listen": "127.0.0.1:0", "token": {"file": str(checkout / "web-token")}}
+        for check in content["checks"].values():  # one canary each, which stays the newest for as long as this takes
+            check.update(every="1h", late_after="5m", lost_after="10m")
         lab.info.settings.write_text(yaml.safe_dump(content))
         _files(root, checkout, lab.info.settings.read_text())
-        with AgentProcess(lab.info.settings) as agent:
+        with AgentProcess(lab.info.settings) as agent, _zygote(root / "zygote"):
             until("all is green", lambda: agent.verdicts() == {"pass"}, within=120)
             yield Box(root, lab, agent.url)
             assert agent.stop() == 0

@@ -13,7 +13,7 @@ from typing import Any, Self
 import pytest
 import trustme
 import yaml
-from docs.markdown import ROOT, Block, blocks, documents, indented, links, text
+from docs.markdown import ROOT, Block, blocks, documents, indented, links, prose, text
 from mailservers.testbed import Testbed
 
 from agent.config.load import load
@@ -166,6 +166,13 @@ def test_python_runs_on_the_testbed(block: Block) -> None:
         Path(folder).chmod(0o755)
         found = {"Testbed": Visited, "directory": Path(folder)}
         exec(compile(block.text, str(block), "exec"), found)  # noqa: S102 - as above
+
+
+@pytest.mark.parametrize("file", documents())
+def test_every_row_of_a_table_has_as_many_columns_as_its_head(file: str) -> None:
+    for table in re.findall(r"(?:^ *\|.*\|$\n?)+", prose(file), re.MULTILINE):
+        columns = [len(re.findall(r"(?<!\\)\|", row)) for row in table.strip().splitlines()]
+        assert len(set(columns)) == 1, f"{file}: {table.splitlines()[0]}"
 
 
 @pytest.mark.parametrize("file", documents())
