@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from agent import __version__
+from agent.commands.verbs_of_lab import LAB, lab_app
 
 # Typer carries its own copy of click; this is the way to its class for wrong usage without a private import.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -25,16 +26,13 @@ app = typer.Typer(
 )
 ledger_app = typer.Typer(help="Look after the ledger, the durable record.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
-lab_app = typer.Typer(help="The simulated tenant on loopback: run it, break it, heal it.", invoke_without_command=True)
 app.add_typer(lab_app, name="lab")
 
 Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Settings file (default: RELAYCANARY_CONFIG, then the usual places)."),
 ]
-Directory = Annotated[Path, typer.Option("--directory", "-d", help="Where the lab keeps its state.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
-_LAB = Path(".lab")
 
 
 @app.callback(invoke_without_command=True)
@@ -59,7 +57,7 @@ def _run(
     if lab:
         from agent.commands.lab import run_with_lab
 
-        raise typer.Exit(run_with_lab(_LAB, verbose=verbose))
+        raise typer.Exit(run_with_lab(LAB, verbose=verbose))
     from agent.commands.run import run
 
     raise typer.Exit(run(config, verbose=verbose))
@@ -327,51 +325,6 @@ def _ledger_export(config: Config = None) -> None:
     from agent.commands.ledger import export
 
     raise typer.Exit(export(config))
-
-
-@lab_app.callback()
-def _lab(
-    context: typer.Context,
-    directory: Directory = _LAB,
-    history: Annotated[str | None, typer.Option("--history", help="Make up a past, like 35d, and end.")] = None,
-    until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
-    wait: Annotated[bool, typer.Option("--wait", hidden=True)] = False,
-) -> None:
-    """Run the simulated tenant alone, until SIGTERM, or change the one that runs.
-
-    Examples: relaycanary lab; relaycanary lab break relay connector_mismatch; relaycanary lab heal
-    """
-    if context.invoked_subcommand is None and history is not None:
-        from agent.commands.history import history as make_up
-
-        raise typer.Exit(make_up(directory, history, wait=wait))
-    if context.invoked_subcommand is None:
-        from agent.commands.lab import lab
-
-        raise typer.Exit(lab(directory, until_eof=until_eof))
-
-
-@lab_app.command("break")
-def _lab_break(
-    path: Annotated[str | None, typer.Argument(help="A path or mailbox of the lab.")] = None,
-    fault: Annotated[str | None, typer.Argument(help="What is to go wrong; without it, the faults are listed.")] = None,
-    directory: Directory = _LAB,
-) -> None:
-    """Break one path or mailbox of the running lab; without a fault, list what can go wrong."""
-    from agent.commands.lab import break_
-
-    raise typer.Exit(break_(directory, path, fault))
-
-
-@lab_app.command("heal")
-def _lab_heal(
-    path: Annotated[str | None, typer.Argument(help="What to heal; everything without it.")] = None,
-    directory: Directory = _LAB,
-) -> None:
-    """Make the running lab whole again."""
-    from agent.commands.lab import heal
-
-    raise typer.Exit(heal(directory, path))
 
 
 def main() -> None:
