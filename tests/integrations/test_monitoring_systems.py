@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 import re
 import shlex
 import subprocess
@@ -16,6 +19,7 @@ from checks.lab import Lab
 FOLDER = Path(__file__).parents[2] / "deploy" / "integrations"
 INSTALLED = "/opt/relaycanary/venv/bin/relaycanary"
 SETTINGS = "/etc/relaycanary/relaycanary.yaml"
+USER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 NAGIOS_BASE = """
 define timeperiod {
   timeperiod_name 24x7
@@ -69,7 +73,7 @@ def test_nagios_takes_its_definitions(tmp_path: Path) -> None:
     names = ("log_file", "lock_file", "command_file", "object_cache_file", "status_file", "state_retention_file")
     lines = [f"{name}={tmp_path}/{name}" for name in names]
     lines += [f"{name}={tmp_path}" for name in ("check_result_path", "temp_path")]
-    lines += [f"cfg_file={base}", f"cfg_file={FOLDER / 'nagios.cfg'}", "nagios_user=root", "nagios_group=root"]
+    lines += [f"cfg_file={base}", f"cfg_file={FOLDER / 'nagios.cfg'}", f"nagios_user={USER}", f"nagios_group={GROUP}"]
     main.write_text("\n".join(lines) + "\n")
     said = run("nagios4", "-v", main)
     assert re.search(r"Checked 2 services", said)
@@ -83,8 +87,8 @@ def test_icinga_takes_its_definitions_and_makes_a_service_for_each_check(
     host = 'object Host "mail-canary" { check_command = "dummy"; vars.relaycanary_checks = [ "relay", "direct" ] }\n'
     file = tmp_path / "icinga2.conf"
     file.write_text(f"include <itl>\n{host}{text('icinga2.conf')}")
-    monkeypatch.setenv("ICINGA2_USER", "root")  # else it gives up the right to read the test's folder
-    monkeypatch.setenv("ICINGA2_GROUP", "root")
+    monkeypatch.setenv("ICINGA2_USER", USER)  # else it gives up the right to read the test's folder
+    monkeypatch.setenv("ICINGA2_GROUP", GROUP)
     said = run("icinga2", "daemon", "-C", "-c", file, f"-DCacheDir={tmp_path}", f"-DDataDir={tmp_path}")
     assert "Instantiated 2 Services" in said
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,12 @@ def test_every_way_out_says_the_same_and_goes_on_after_a_restart(
         lab.break_("relay", "connector_mismatch")
         until("a failure is pinged", lambda: f"{SECRET}/fail" in receiver.paths(), within=PATIENCE)
         lab.heal()
+        content = yaml.safe_load(settings.read_text())
+        settings.write_text(yaml.safe_dump({**content, "metrics": {}}))
+        os.kill(agent.pid, signal.SIGHUP)
+        (refused,) = until("it says so", lambda: agent.events("settings.not_reloaded"), within=PATIENCE)
+        assert refused["why"] == "metrics cannot be changed while the agent runs: restart it"
+        settings.write_text(yaml.safe_dump(content))
         assert agent.stop() == 0
         said = agent.log.read_text()
     assert not textfile.exists()

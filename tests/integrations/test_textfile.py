@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
+import re
 import stat
 import subprocess
 import urllib.request
@@ -19,7 +19,6 @@ import structlog
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from support.agent_view import a_picture
-from support.process import until
 
 from agent import log
 from agent.clock import SystemClock
@@ -112,23 +111,14 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
 
 @pytest.mark.servers
 def test_a_node_exporter_shows_every_sample_and_no_error(written: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     command = ["prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile"]
-    command += [f"--collector.textfile.directory={written.parent}", f"--web.listen-address=127.0.0.1:{port}"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as exporter:
+    command += [f"--collector.textfile.directory={written.parent}", "--web.listen-address=127.0.0.1:0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as exporter:
+        assert exporter.stderr is not None
         try:
-
-            def scrape() -> str:
-                with (
-                    suppress(OSError),
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer,
-                ):
-                    return str(answer.read().decode())
-                return ""
-
-            shown = until("the node exporter answers", scrape)
+            address = next(found[1] for line in exporter.stderr if (found := re.search(r"address=(127[.0-9:]+)", line)))
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
+                shown = answer.read().decode()
         finally:
             exporter.terminate()
 
