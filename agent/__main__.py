@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from agent import __version__
+from agent.commands.examples import teach
 from agent.commands.verbs_of_lab import LAB, lab_app
 
 # Typer carries its own copy of click; this is the way to its class for wrong usage without a private import.
@@ -21,10 +22,11 @@ app = typer.Typer(
     help="Watches mail that is sent through Microsoft 365: canaries out, read back, timed and judged.",
     no_args_is_help=True,
     add_completion=True,
+    rich_markup_mode=None,  # plain text: names of options stay whole at 80 columns, and examples as they are
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-ledger_app = typer.Typer(help="Look after the ledger, the durable record.", no_args_is_help=True)
+ledger_app = typer.Typer(help="Look after the ledger, the durable record.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(lab_app, name="lab")
 
@@ -33,6 +35,12 @@ Config = Annotated[
     typer.Option("--config", "-c", help="Settings file (default: RELAYCANARY_CONFIG, then the usual places)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
+
+
+def _checks(ctx: typer.Context, incomplete: str) -> list[str]:
+    from agent.commands.completion import names_of_checks
+
+    return names_of_checks(ctx.params.get("config"), incomplete)
 
 
 @app.callback(invoke_without_command=True)
@@ -48,10 +56,7 @@ def _run(
     lab: Annotated[bool, typer.Option("--lab", help="With a simulated tenant on loopback; state in .lab/.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
-    """Run the agent until SIGTERM. SIGHUP reads the settings again.
-
-    Example: relaycanary run -c /etc/relaycanary/relaycanary.yaml
-    """
+    """Run the agent until SIGTERM. SIGHUP reads the settings again."""
     if lab and config is not None:
         raise typer.BadParameter("--lab brings settings of its own: leave --config out")
     if lab:
@@ -94,8 +99,6 @@ def _init(  # noqa: PLR0913, PLR0917 - one option for each answer
     """Ask a few questions, say which way of sending suits, and write a commented settings file.
 
     Without a terminal nothing is asked: every answer is an option. Exit code: 0, or 1 if it cannot be written.
-
-    Example: relaycanary init --domain contoso.com --recipients outside -o /etc/relaycanary/relaycanary.yaml
     """
     from agent.commands.init import Target, init
 
@@ -120,22 +123,19 @@ def _init(  # noqa: PLR0913, PLR0917 - one option for each answer
 def _check_config(
     config: Config = None,
     print_: Annotated[bool, typer.Option("--print", help="Print the effective settings, without secrets.")] = False,
+    json: Json = False,
 ) -> None:
-    """Say whether the settings can be used, and what is dubious about them.
-
-    Example: relaycanary check-config -c relaycanary.yaml --print
-    """
+    """Say whether the settings can be used, and what is dubious about them."""
     from agent.commands.check_config import check_config
 
-    raise typer.Exit(check_config(config, print_settings=print_))
+    if json and print_:
+        raise typer.BadParameter("choose one of --json and --print")
+    raise typer.Exit(check_config(config, print_settings=print_, json=json))
 
 
 @app.command("hash-password")
 def _hash_password() -> None:
-    """Print the bcrypt hash of a password, for web.users. The password is asked for, or read from standard input.
-
-    Example: openssl rand -hex 24 | tee web-password | relaycanary hash-password > web-prometheus
-    """
+    """Print the bcrypt hash of a password, for web.users. The password is asked for, or read from standard input."""
     from agent.commands.hash_password import hash_password
 
     raise typer.Exit(hash_password())
@@ -146,8 +146,6 @@ def _config_schema() -> None:
     """Print the JSON Schema of a settings file, with every kind of path and mailbox that is installed.
 
     An editor with a YAML language server completes and checks the settings by it. `init` puts it beside them.
-
-    Example: relaycanary config-schema > relaycanary.schema.json
     """
     from agent.commands.config_schema import config_schema
 
@@ -158,7 +156,7 @@ def _config_schema() -> None:
 def _doctor(config: Config = None, json: Json = False) -> None:
     """Find what will break before it does: DNS, ports, TLS, logins, mailboxes, clock, limits. Nothing is sent.
 
-    Exit code: 0 ok, 1 warnings, 2 failures. Example: relaycanary doctor -c relaycanary.yaml
+    Exit code: 0 ok, 1 warnings, 2 failures.
     """
     from agent.commands.doctor import doctor
 
@@ -167,14 +165,14 @@ def _doctor(config: Config = None, json: Json = False) -> None:
 
 @app.command("probe")
 def _probe(
-    check: Annotated[str, typer.Argument(help="The name of a check in the settings.")],
+    check: Annotated[str, typer.Argument(help="The name of a check in the settings.", autocompletion=_checks)],
     config: Config = None,
     json: Json = False,
     nagios: Annotated[bool, typer.Option("--nagios", help="Output of a monitoring plug-in, with perfdata.")] = False,
 ) -> None:
     """Send one canary now, and watch it stage by stage until it is judged.
 
-    Exit code: 0 pass, 1 warn, 2 fail, 3 unknown. Example: relaycanary probe relay
+    Exit code: 0 pass, 1 warn, 2 fail, 3 unknown.
     """
     from agent.commands.probe import probe
 
@@ -185,21 +183,26 @@ def _probe(
 
 @app.command("status")
 def _status(
-    check: Annotated[str | None, typer.Argument(help="The name of a check; all of them without it.")] = None,
+    check: Annotated[
+        str | None, typer.Argument(help="The name of a check; all of them without it.", autocompletion=_checks)
+    ] = None,
     config: Config = None,
     json: Json = False,
     nagios: Annotated[bool, typer.Option("--nagios", help="Output of a monitoring plug-in, with perfdata.")] = False,
     checkmk: Annotated[bool, typer.Option("--checkmk", help="Output of a local check of Checkmk.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Renew it until Ctrl-C, on a terminal.")] = False,
 ) -> None:
     """Say how every check stands, from the ledger; works whether or not the agent is running. Nothing is sent.
 
-    Exit code: 0 pass, 1 warn, 2 fail, 3 unknown, as the worst check. Example: relaycanary status --nagios relay
+    Exit code: 0 pass, 1 warn, 2 fail, 3 unknown, as the worst check.
     """
     from agent.commands.status import status
 
-    if json + nagios + checkmk > 1:
-        raise typer.BadParameter("choose one of --json, --nagios and --checkmk")
-    raise typer.Exit(status(config, check=check, json=json, nagios=nagios, checkmk=checkmk))
+    if json + nagios + checkmk + watch > 1:
+        raise typer.BadParameter("choose one of --json, --nagios, --checkmk and --watch")
+    if watch and not sys.stdout.isatty():
+        raise typer.BadParameter("--watch is for a terminal: here it would never end")
+    raise typer.Exit(status(config, check=check, json=json, nagios=nagios, checkmk=checkmk, live=watch))
 
 
 @app.command("rules")
@@ -211,10 +214,7 @@ def _rules(
         float, typer.Option(min=0.001, max=1000, help="Multiply every `for`, as for a fire drill with the lab.")
     ] = 1.0,
 ) -> None:
-    """Print the Prometheus rules for these settings.
-
-    Example: relaycanary rules --grafana https://grafana.corp.example > /etc/prometheus/relaycanary.yaml
-    """
+    """Print the Prometheus rules for these settings."""
     from agent.commands.rules import GRAFANA, RUNBOOKS, rules
 
     raise typer.Exit(rules(config, runbooks=runbooks or RUNBOOKS, grafana=grafana or GRAFANA, scale_for=scale_for))
@@ -229,17 +229,16 @@ def _report(
     form: Annotated[str | None, typer.Option("--format", help="html, pdf, csv, json or text.")] = None,
     file: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
     send: Annotated[bool, typer.Option("--send", help="Keep it in the archive and mail it.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Report how the mail did: the last complete week, or, in the first week, the one that is running.
-
-    Examples: relaycanary report; relaycanary report --week 2026-W47 -o week.pdf; relaycanary report --send
 
     Exit code: 0, or 1 if it could not be made, written or sent.
     """
     from agent.commands.report import report
     from agent.commands.reporting.choice import Choice
 
-    choice = Choice(week=week, since=since, until=until, form=form, output=file)
+    choice = Choice(week=week, since=since, until=until, form="json" if json else form, output=file)
     raise typer.Exit(report(choice, config, send_it=send))
 
 
@@ -250,8 +249,6 @@ def _explain(
 ) -> None:
     """Say what a server's words, a bounce or a delivered message mean, and how to mend it.
 
-    Examples: relaycanary explain "550 5.7.64 TenantAttribution; Relay Access Denied"; relaycanary explain bounce.eml
-
     Exit code: 0, or 1 if something is unknown.
     """
     from agent.commands.explain import explain
@@ -260,45 +257,46 @@ def _explain(
 
 
 @ledger_app.command("upgrade")
-def _ledger_upgrade(config: Config = None) -> None:
+def _ledger_upgrade(config: Config = None, json: Json = False) -> None:
     """Bring the tables of the ledger up to date. The agent does so by itself when it starts."""
     from agent.commands.ledger import upgrade
 
-    raise typer.Exit(upgrade(config))
+    raise typer.Exit(upgrade(config, json=json))
 
 
 @ledger_app.command("verify")
-def _ledger_verify(config: Config = None) -> None:
+def _ledger_verify(config: Config = None, json: Json = False) -> None:
     """Hold the books against the rows: nothing lost, nothing counted twice."""
     from agent.commands.ledger import verify
 
-    raise typer.Exit(verify(config))
+    raise typer.Exit(verify(config, json=json))
 
 
 @ledger_app.command("backup")
 def _ledger_backup(
-    file: Annotated[Path, typer.Argument(help="The copy to make; it must not be there yet.")], config: Config = None
+    file: Annotated[Path, typer.Argument(help="The copy to make; it must not be there yet.")],
+    config: Config = None,
+    json: Json = False,
 ) -> None:
-    """Copy the ledger while the agent runs, as it is at one moment, and examine the copy.
-
-    Example: relaycanary ledger backup /var/backups/relaycanary-$(date +%F).db
-    """
+    """Copy the ledger while the agent runs, as it is at one moment, and examine the copy."""
     from agent.commands.ledger import backup
 
-    raise typer.Exit(backup(file, config))
+    raise typer.Exit(backup(file, config, json=json))
 
 
 @ledger_app.command("restore")
 def _ledger_restore(
-    file: Annotated[Path, typer.Argument(help="The backup; it stays as it is.")], config: Config = None
+    file: Annotated[Path, typer.Argument(help="The backup; it stays as it is.")],
+    config: Config = None,
+    json: Json = False,
 ) -> None:
     """Make a backup the ledger, while no agent runs; the ledger that is there is kept under another name.
 
-    The backup is examined, and its books are checked, first. Example: relaycanary ledger restore backup.db
+    The backup is examined, and its books are checked, first.
     """
     from agent.commands.ledger import restore
 
-    raise typer.Exit(restore(file, config))
+    raise typer.Exit(restore(file, config, json=json))
 
 
 @ledger_app.command("prune")
@@ -306,25 +304,23 @@ def _ledger_prune(
     config: Config = None,
     keep: Annotated[str | None, typer.Option("--keep", help="How long, like 90d (default: agent.ledger_keep).")] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Make the file smaller; no agent may run.")] = False,
+    json: Json = False,
 ) -> None:
-    """Let go of old evidence and canaries now. A running agent does so by itself; this may go on beside it.
-
-    Example: relaycanary ledger prune --keep 90d
-    """
+    """Let go of old evidence and canaries now. A running agent does so by itself; this may go on beside it."""
     from agent.commands.ledger import prune
 
-    raise typer.Exit(prune(config, keep=keep, compact=compact))
+    raise typer.Exit(prune(config, keep=keep, compact=compact, json=json))
 
 
 @ledger_app.command("export")
 def _ledger_export(config: Config = None) -> None:
-    """Print every canary on record, one JSON object a line.
-
-    Example: relaycanary ledger export | jq -r 'select(.verdict == "fail") | [.started_at, .check, .outcome] | @csv'
-    """
+    """Print every canary on record, one JSON object a line."""
     from agent.commands.ledger import export
 
     raise typer.Exit(export(config))
+
+
+teach(app, ledger_app, lab_app)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.commands import output
 from agent.commands.signals import until_told_to_stop
 from agent.log import plain
 
@@ -95,7 +96,7 @@ def _stays(directory: Path) -> bool:
     return True
 
 
-def break_(directory: Path, target: str | None, fault: str | None) -> int:
+def break_(directory: Path, target: str | None, fault: str | None, *, json: bool = False) -> int:
     """Break *target* by *fault*; without a fault, list those there are (for *target*)."""
     try:
         from checks.lab import Control, LabError
@@ -103,16 +104,17 @@ def break_(directory: Path, target: str | None, fault: str | None) -> int:
         return _fail(_MISSING)
     control = Control(directory)
     if target is None or fault is None:
-        return _list_faults(control.faults(), target)
+        return _list_faults(control.faults(), target, json=json)
     try:
         control.break_(target, fault)
     except LabError as error:
         return _fail(str(error))
-    print(f"{target}: {fault}; `relaycanary lab heal {target}` undoes it")
+    words = f"{target}: {fault}; `relaycanary lab heal {target}` undoes it"
+    output.tell([words], {"target": target, "fault": fault}, json=json)
     return 0
 
 
-def heal(directory: Path, target: str | None) -> int:
+def heal(directory: Path, target: str | None, *, json: bool = False) -> int:
     """Undo the faults of *target*, or all."""
     try:
         from checks.lab import Control, LabError
@@ -122,18 +124,19 @@ def heal(directory: Path, target: str | None) -> int:
         Control(directory).heal(target)
     except LabError as error:
         return _fail(str(error))
-    print(f"{target or 'everything'}: healed")
+    output.tell([f"{target or 'everything'}: healed"], {"healed": target}, json=json)
     return 0
 
 
-def _list_faults(faults: list[tuple[str, str, tuple[str, ...]]], target: str | None) -> int:
+def _list_faults(faults: list[tuple[str, str, tuple[str, ...]]], target: str | None, *, json: bool) -> int:
     shown = [(name, summary, targets) for name, summary, targets in faults if target is None or target in targets]
     if not shown:
         known = sorted({one for _, _, targets in faults for one in targets})
         return _fail(f"{plain(target or '')!r} is not one of the paths and mailboxes of the lab: {', '.join(known)}")
     width = max(len(name) for name, _, _ in shown)
-    for name, summary, targets in shown:
-        print(f"{name:<{width}}  {summary} [{', '.join(targets)}]")
+    words = [f"{name:<{width}}  {summary} [{', '.join(targets)}]" for name, summary, targets in shown]
+    facts = [{"fault": name, "summary": summary, "targets": targets} for name, summary, targets in shown]
+    output.tell(words, {"faults": facts}, json=json)
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import json as encoding
 import sys
 from pathlib import Path
 
@@ -25,7 +25,7 @@ _DAY = 86400.0
 _REST = 0.05
 
 
-def upgrade(config: Path | None = None) -> int:
+def upgrade(config: Path | None = None, *, json: bool = False) -> int:
     """Bring the tables of the ledger up to date, and say from which version to which.
 
     The agent does so by itself when it starts; this is for those who want to know before.
@@ -41,17 +41,18 @@ def upgrade(config: Path | None = None) -> int:
     except LedgerError as error:
         output.say(str(error))
         return 1
-    if done.before == done.after:
-        print(f"{_shown(url)} is up to date: version {done.after}")
-        return 0
     before = f"version {done.before}" if done.before else "nothing"
-    print(f"{_shown(url)} was upgraded from {before} to version {done.after}")
+    words = [f"{_shown(url)} was upgraded from {before} to version {done.after}"]
+    if done.before == done.after:
+        words = [f"{_shown(url)} is up to date: version {done.after}"]
     if done.copy is not None:
-        print(f"what it was before is kept: {plain(str(done.copy))}")
+        words.append(f"what it was before is kept: {done.copy}")
+    facts = {"ledger": _shown(url), "before": done.before, "after": done.after, "copy": _name(done.copy)}
+    output.tell(words, facts, json=json)
     return 0
 
 
-def verify(config: Path | None = None) -> int:
+def verify(config: Path | None = None, *, json: bool = False) -> int:
     """Examine the file and hold the books against the rows: nothing lost, and nothing counted twice.
 
     It only reads, from one transaction, and disturbs no agent that is running.
@@ -69,16 +70,13 @@ def verify(config: Path | None = None) -> int:
         output.say(str(error))
         return 1
     found = output.count(audit.canaries, "canary", "canaries")
-    if not audit.problems:
-        print(f"{_shown(url)}: {found}, the books are right")
-        return 0
-    for problem in audit.problems:
-        print(plain(problem))
-    print(f"{_shown(url)}: {found}, {output.count(len(audit.problems), 'problem')}")
-    return 1
+    sum_up = output.count(len(audit.problems), "problem") if audit.problems else "the books are right"
+    facts = {"ledger": _shown(url), "canaries": audit.canaries, "problems": list(audit.problems)}
+    output.tell([*audit.problems, f"{_shown(url)}: {found}, {sum_up}"], facts, json=json)
+    return 1 if audit.problems else 0
 
 
-def backup(file: Path, config: Path | None = None) -> int:
+def backup(file: Path, config: Path | None = None, *, json: bool = False) -> int:
     """Copy the ledger to *file*, whether or not an agent is at work with it.
 
     Returns:
@@ -93,11 +91,12 @@ def backup(file: Path, config: Path | None = None) -> int:
     except LedgerError as error:
         output.say(str(error))
         return 1
-    print(f"{plain(str(file))}: {output.count(canaries, 'canary', 'canaries')} of {_shown(url)}, examined")
+    words = f"{file}: {output.count(canaries, 'canary', 'canaries')} of {_shown(url)}, examined"
+    output.tell([words], {"ledger": _shown(url), "file": str(file), "canaries": canaries}, json=json)
     return 0
 
 
-def restore(file: Path, config: Path | None = None) -> int:
+def restore(file: Path, config: Path | None = None, *, json: bool = False) -> int:
     """Make the backup in *file* the ledger; what was there is kept under another name.
 
     Returns:
@@ -113,19 +112,28 @@ def restore(file: Path, config: Path | None = None) -> int:
         output.say(str(error))
         return 1
     canaries = output.count(restored.canaries, "canary", "canaries")
-    print(f"{_shown(url)}: {canaries} of {plain(str(file))}, {restored.in_flight or 'none'} of them on their way")
+    words = [f"{_shown(url)}: {canaries} of {file}, {restored.in_flight or 'none'} of them on their way"]
     if restored.set_aside is not None:
-        print(f"what was there is kept: {plain(str(restored.set_aside))}")
+        words.append(f"what was there is kept: {restored.set_aside}")
+    facts = {
+        "ledger": _shown(url),
+        "file": str(file),
+        "canaries": restored.canaries,
+        "in_flight": restored.in_flight,
+        "set_aside": _name(restored.set_aside),
+    }
+    output.tell(words, facts, json=json)
     return 0
 
 
-def prune(config: Path | None = None, *, keep: str | None = None, compact: bool = False) -> int:
+def prune(config: Path | None = None, *, keep: str | None = None, compact: bool = False, json: bool = False) -> int:
     """Let go of old evidence and canaries, beside an agent or while there is none.
 
     Args:
         config: the settings file.
         keep: how long canaries stay on record, like ``90d``; `agent.ledger_keep` without it.
         compact: give the room back to the disk; for a ledger that no agent uses.
+        json: print one JSON object instead of text.
 
     Returns:
         The exit code: 0, or 1 if the ledger cannot be written.
@@ -150,8 +158,10 @@ def prune(config: Path | None = None, *, keep: str | None = None, compact: bool 
             if compact and not work.alone:
                 work.compact()  # says why it will not
             asyncio.run(_prune(work, clock))
-            left = output.count(work.left(), "canary is", "canaries are")
-            print(f"{_shown(agent.ledger)}: {_gone(work)}; {left} kept")
+            left = work.left()
+            words = f"{_shown(agent.ledger)}: {_gone(work)}; {output.count(left, 'canary is', 'canaries are')} kept"
+            gone = {"canaries": work.canaries, "evidence": work.evidence, "left": left}
+            output.tell([words], {"ledger": _shown(agent.ledger), **gone}, json=json)
             if compact:
                 work.compact()
     except LedgerError as error:
@@ -189,7 +199,7 @@ def export(config: Path | None = None) -> int:
         # on the terminal itself a bar would stand between the lines
         with inspect.exported(url) as export, bar("exporting canaries", silent=sys.stdout.isatty()) as shown:
             for number, canary in enumerate(export.canaries, start=1):
-                print(json.dumps(canary))
+                print(encoding.dumps(canary))
                 if number % _AT_ONCE == 0:
                     shown.reach(number, export.number)
     except LedgerError as error:
@@ -205,6 +215,10 @@ def _ledger(config: Path | None) -> str | None:
     except SettingsError as error:
         output.complain(error.problems)
         return None
+
+
+def _name(file: Path | None) -> str | None:
+    return None if file is None else str(file)
 
 
 def _shown(url: str) -> str:

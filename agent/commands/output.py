@@ -6,9 +6,11 @@ Everything that a server may have chosen goes through `agent.log.plain` before i
 from __future__ import annotations
 
 import io
+import json as encoding
 import sys
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import structlog
 from rich.console import Console
@@ -37,6 +39,7 @@ __all__ = [
     "show_table",
     "span",
     "table",
+    "tell",
 ]
 
 EXIT_CODES: Mapping[Verdict, int] = MappingProxyType(
@@ -93,6 +96,15 @@ def complain(problems: Iterable[Problem]) -> None:
 def say(message: str) -> None:
     """Write one line to standard error."""
     console(stderr=True).print(Text(f"relaycanary: {plain(message)}"), soft_wrap=True)
+
+
+def tell(words: Iterable[str], facts: Mapping[str, Any], *, json: bool) -> None:
+    """Print what was done: the *words*, one a line, or with *json* the *facts* as one object."""
+    if json:
+        print(encoding.dumps(facts))
+        return
+    for line in words:
+        print(plain(line))
 
 
 def show_only_errors() -> None:

@@ -17,8 +17,10 @@ from agent.clock import SystemClock
 from agent.commands import output
 from agent.commands.output import age, count, show_table, span, table
 from agent.commands.plugin import as_local_check, as_plugin, local_check_problem, plugin_line
+from agent.commands.watching import watch
 from agent.config.load import find, load
 from agent.config.problems import SettingsError, near, shown
+from agent.config.settings import Settings
 from agent.ledger import LedgerError
 from agent.ledger.inspect import Picture, Run, picture
 from agent.log import plain
@@ -57,6 +59,7 @@ def status(
     json: bool = False,
     nagios: bool = False,
     checkmk: bool = False,
+    live: bool = False,
 ) -> int:
     """Say how every configured check stands, from the ledger alone; whether an agent is running makes no difference.
 
@@ -70,6 +73,7 @@ def status(
         json: print one JSON object instead of tables.
         nagios: print what a monitoring plug-in does, with perfdata.
         checkmk: print what a local check of Checkmk does, a line for each check.
+        live: renew what is shown until Ctrl-C, on a terminal.
 
     Returns:
         The exit code of the worst check: 0 pass, 1 warn, 3 unknown, 2 fail, in this order from best to worst; 3 too
@@ -86,13 +90,13 @@ def status(
         words = f"{shown(check)} is not one of the checks {', '.join(settings.checks)}{near(check, [*settings.checks])}"
         output.say(words)
         return _nothing(words, output.WRONG_USAGE, nagios=nagios, checkmk=checkmk)
+    if live:
+        watch(lambda screen: _show(_now(settings, check), screen))
     try:
-        known = picture(settings.agent.ledger)
+        now = _now(settings, check)
     except LedgerError as error:
         output.say(str(error))
         return _nothing(str(error), output.NOTHING_KNOWN, nagios=nagios, checkmk=checkmk)
-    wanted = [one for name, one in settings.checks.items() if check in {None, name}]
-    now = stand(wanted, known, SystemClock().now(), configured=settings.checks)
     if json:
         print(encoding.dumps(as_json(now)))
     elif nagios:
@@ -110,6 +114,17 @@ def _nothing(words: str, code: int, *, nagios: bool, checkmk: bool) -> int:
         return code
     print(plugin_line(Verdict.UNKNOWN, words) if nagios else local_check_problem(words))
     return output.NOTHING_KNOWN
+
+
+def _now(settings: Settings, check: str | None) -> Status:
+    """Look into the ledger.
+
+    Raises:
+        LedgerError: it cannot be read.
+    """
+    known = picture(settings.agent.ledger)
+    wanted = [one for name, one in settings.checks.items() if check in {None, name}]
+    return stand(wanted, known, SystemClock().now(), configured=settings.checks)
 
 
 def stand(

@@ -10,8 +10,13 @@ import typer
 LAB = Path(".lab")
 """Where the lab keeps its state, unless somebody says otherwise."""
 
-lab_app = typer.Typer(help="The simulated tenant on loopback: run it, break it, heal it.", invoke_without_command=True)
+lab_app = typer.Typer(
+    help="The simulated tenant on loopback: run it, break it, heal it.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
 _Directory = Annotated[Path, typer.Option("--directory", "-d", help="Where the lab keeps its state.")]
+_Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
 
 
 @lab_app.callback()
@@ -22,10 +27,7 @@ def _lab(
     until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
     wait: Annotated[bool, typer.Option("--wait", hidden=True)] = False,
 ) -> None:
-    """Run the simulated tenant alone, until SIGTERM, or change the one that runs.
-
-    Examples: relaycanary lab; relaycanary lab break relay connector_mismatch; relaycanary lab heal
-    """
+    """Run the simulated tenant alone, until SIGTERM, or change the one that runs."""
     if context.invoked_subcommand is None and history is not None:
         from agent.commands.history import history as make_up
 
@@ -41,19 +43,21 @@ def _lab_break(
     path: Annotated[str | None, typer.Argument(help="A path or mailbox of the lab.")] = None,
     fault: Annotated[str | None, typer.Argument(help="What is to go wrong; without it, the faults are listed.")] = None,
     directory: _Directory = LAB,
+    json: _Json = False,
 ) -> None:
     """Break one path or mailbox of the running lab; without a fault, list what can go wrong."""
     from agent.commands.lab import break_
 
-    raise typer.Exit(break_(directory, path, fault))
+    raise typer.Exit(break_(directory, path, fault, json=json))
 
 
 @lab_app.command("heal")
 def _lab_heal(
     path: Annotated[str | None, typer.Argument(help="What to heal; everything without it.")] = None,
     directory: _Directory = LAB,
+    json: _Json = False,
 ) -> None:
     """Make the running lab whole again."""
     from agent.commands.lab import heal
 
-    raise typer.Exit(heal(directory, path))
+    raise typer.Exit(heal(directory, path, json=json))

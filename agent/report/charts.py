@@ -73,7 +73,8 @@ def _outcomes(figures: Figures) -> Figure:
     above.set_ylabel("canaries" if len(days) == len(figures.overall.days) else "a week")
     below.set_ylabel("not passed")
     above.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    below.set_ylim(bottom=0, top=max(1.0, below.get_ylim()[1]))
+    above.set_ylim(bottom=0, top=1.05 * max(sum(day.verdicts.values()) for day in days))
+    below.set_ylim(bottom=0, top=max(1.0, 1.05 * below.get_ylim()[1]))
     named = places[:: max(1, -(-len(days) // _MOST_NAMES))]
     labels = [_day(days[place].day, short=len(days) <= _MOST_NAMES) for place in named]
     for axes in (above, below):
@@ -105,7 +106,7 @@ def _stack(axes: Axes, places: np.ndarray, series: Sequence[tuple[str, Sequence[
 def _latency(figures: Figures) -> Figure:
     """Lines by hour: median and 95th percentile of each path, on a logarithmic scale; holes stay holes."""
     paths = drawn_paths(figures)
-    figure, all_axes = _figure(0.8 + 1.3 * len(paths), len(paths))
+    figure, all_axes = _figure(0.7 + 1.0 * len(paths), len(paths))
     zone = ZoneInfo(figures.zone)
     low, high = _limits(paths)
     for place, (path, axes) in enumerate(zip(paths, all_axes, strict=True)):

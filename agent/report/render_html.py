@@ -11,8 +11,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from agent.log import plain
-from agent.report.document import Chart, Document, Paragraph, Table
+from agent.report.document import Cell, Chart, Document, Paragraph, Table
 
+_LONG = 16  # letters: a word that may not fit into a column
 _KINDS = {Paragraph: "paragraph", Chart: "chart", Table: "table"}
 
 
@@ -42,9 +43,15 @@ def _shown(value: Any) -> Any:
             SimpleNamespace(title=one.title, numeric=one.numeric, percent=round(100 * one.share / whole))
             for one in value.columns
         ]
-        rows = [[_shown(one) for one in row] for row in value.rows]
+        rows = [[_cell(one) for one in row] for row in value.rows]
         return SimpleNamespace(kind="table", columns=columns, rows=rows, empty=value.empty)
     if is_dataclass(value):
         shown = {one.name: _shown(getattr(value, one.name)) for one in fields(value) if one.name != "pictures"}
         return SimpleNamespace(kind=_KINDS.get(type(value), ""), **shown)
     return [_shown(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _cell(cell: Cell) -> SimpleNamespace:
+    """Turn a cell into what a template can show; one with a `long` word may be broken anywhere."""
+    text = plain(cell.text)
+    return SimpleNamespace(text=text, tone=cell.tone.value, long=any(len(word) > _LONG for word in text.split()))

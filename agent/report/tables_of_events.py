@@ -24,7 +24,7 @@ def incidents_table(figures: Figures, zone: ZoneInfo) -> Table:
     titles = {
         "From": 1.1,
         "Until": 1.1,
-        "Path": 1.0,
+        "Path": 1.25,
         "What": 1.1,
         "In the server's words": 2.2,
         "What to do": 2.2,

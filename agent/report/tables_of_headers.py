@@ -9,6 +9,7 @@ from agent.report.document import Cell, Column, Table, Tone, cell
 from agent.report.figures import Figures, PathFigures, Share
 
 _MOST_RESULTS = 3
+_FIXED = "\N{NO-BREAK SPACE}"
 
 
 def authentication_table(figures: Figures) -> Table:
@@ -40,12 +41,17 @@ def hops_table(figures: Figures) -> Table:
             cell(path.path),
             cell(one.hop),
             cell(words.number(one.latency.n)),
-            *(cell(words.seconds(value)) for value in (one.latency.p50, one.latency.p95, one.latency.p99)),
+            *(cell(_whole(value)) for value in (one.latency.p50, one.latency.p95, one.latency.p99)),
         ]
         for path in figures.paths
         for one in path.hops
     ]
     return Table(columns, rows, "No server dated a hop.")
+
+
+def _whole(seconds: float | None) -> str:
+    """Write a delay as exactly as servers' stamps are: in seconds, mostly whole ones."""
+    return words.NOTHING if seconds is None else f"{seconds:.3g}{_FIXED}s"
 
 
 def _weeks(path: PathFigures, mechanism: str, weeks: Sequence[str]) -> Sequence[Cell]:
@@ -56,7 +62,7 @@ def _weeks(path: PathFigures, mechanism: str, weeks: Sequence[str]) -> Sequence[
 def _passed(share: Share) -> Cell:
     if not share.of:
         return cell(words.NOTHING, Tone.QUIET)
-    return cell(words.share(share), Tone.PLAIN if share.n == share.of else Tone.WARNING)
+    return cell(words.share_of(share), Tone.PLAIN if share.n == share.of else Tone.WARNING)
 
 
 def _others(path: PathFigures, mechanism: str) -> Cell:

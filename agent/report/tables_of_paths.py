@@ -77,7 +77,7 @@ def weeks_table(figures: Figures) -> Table:
 def _share(one: Share | None, *, good: bool) -> Cell:
     if one is None or not one.of:
         return cell(words.NOTHING, Tone.QUIET)
-    return cell(words.share(one), Tone.WARNING if one.n and not good else Tone.PLAIN)
+    return cell(words.share_of(one), Tone.WARNING if one.n and not good else Tone.PLAIN)
 
 
 def objective_table(figures: Figures) -> Table:

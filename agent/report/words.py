@@ -36,6 +36,11 @@ def share(one: Share) -> str:
     return f"{percent(one.value)} ({number(one.n)} of {number(one.of)})" if one.of else f"{NOTHING} (0 of 0)"
 
 
+def share_of(one: Share) -> str:
+    """Write a share with what it is a share of, where there is little room: ``99.1 % of 30 240``."""
+    return f"{percent(one.value)} of {number(one.of)}" if one.of else NOTHING
+
+
 def seconds(value: float | None) -> str:
     """Write a duration as people read it: ``34 ms``, ``7.7 s``, ``12 min``, ``3.5 h``."""
     if value is None:

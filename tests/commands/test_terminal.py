@@ -61,3 +61,16 @@ def test_what_goes_into_a_pipe_has_no_escape_sequences(file: Path, tmp_path: Pat
     on_a_terminal("status", "-c", str(file), pipe=piped)
     assert "relay" in piped.read_text()
     assert _ESCAPE not in piped.read_text()
+
+
+def test_status_is_renewed_in_its_place_until_it_is_told_to_stop(file: Path) -> None:
+    shown = on_a_terminal("status", "--watch", "-c", str(file), stop_after="LAST LOOK")
+    assert "relay" in shown.screen
+    assert shown.code == 130
+    assert "Traceback" not in shown.screen
+
+
+def test_without_a_terminal_there_is_nothing_to_renew(file: Path, tmp_path: Path) -> None:
+    shown = on_a_terminal("status", "--watch", "-c", str(file), pipe=tmp_path / "status.txt")
+    assert shown.code == 64
+    assert "--watch is for a terminal" in shown.screen
