@@ -27,6 +27,7 @@ PROFILE = settings.get_current_profile_name()
 LONG = PROFILE == "long"
 EXAMPLES = {"long": 1000, "hasty": 300}.get(PROFILE, 40)
 DEFECTS = frozenset({"part.failed", "part.ended", "probe.failed"})
+MEMORY = Path("/dev/shm")  # noqa: S108 - each commit is synchronous: on a disk, a history would mostly wait for it
 PLACES = [(mailbox, folder) for mailbox, folders in FOLDERS.items() for folder in folders]
 
 delays = st.sampled_from([0.0, 0.4, 2.0, 20.0, 70.0, 298.0, 400.0])
@@ -52,7 +53,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = SimulatedLoop()
-        self.folder = Path(tempfile.mkdtemp(prefix="history-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="history-", dir=MEMORY if MEMORY.is_dir() else None))
         self.logs = capture_logs()
         self.log: list[Any] = self.logs.__enter__()
         self.fates: dict[str, deque[Fate]] = defaultdict(deque)
