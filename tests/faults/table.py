@@ -15,7 +15,7 @@ from faults import breakage, imap_proxy, smtp_proxy
 from faults.breakage import Breakage
 from faults.imap_proxy import On
 from faults.misbehaviour import Act
-from faults.rig import DOMAIN, Books
+from faults.rig import AMPLE, BRIEF, DOMAIN, Books
 from faults.smtp_proxy import At
 
 from checks.core.model import Outcome, Verdict
@@ -23,6 +23,8 @@ from checks.core.verdict import SEEN
 from checks.lab.headers import FRONT_DOOR
 
 PASS, WARN, FAIL, UNKNOWN = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.UNKNOWN
+
+_ENDLESS = re.compile(f"{Act.HANG}|{Act.DRIP}|timeout|silent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,10 @@ class Row:
     moves: Mapping[str, int] = field(default_factory=dict)
     heals: Mapping[str, int] = field(default_factory=dict)
     fast: bool = False
+
+    def limit(self) -> str:
+        """Tell how long a stage may take: briefly where something never ends."""
+        return BRIEF if _ENDLESS.search(self.name) else AMPLE
 
     def expected(self) -> Books:
         """List by how much the books move until the verdict."""

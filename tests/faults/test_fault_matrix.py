@@ -32,7 +32,7 @@ def test_a_fault_gives_its_outcome_and_moves_nothing_else(
     row: Row, lab: Lab, authority: trustme.CA, ca_file: Path, tmp_path: Path
 ) -> None:
     async def story() -> None:
-        async with a_rig(lab, authority, ca_file, tmp_path) as rig:
+        async with a_rig(lab, authority, ca_file, tmp_path, limit=row.limit()) as rig:
             await row.breaks.prepare(rig)
             before = await rig.books()
             await row.breaks.begin(rig)

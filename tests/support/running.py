@@ -31,9 +31,9 @@ class RunningAgent:
         """Send one canary of *check*, as a slot would; return when the hand-over is on record."""
         running = self.pipeline._running
         assert running is not None
-        canary = await running.probe.send(running.parts.checks[check], 0)
-        assert canary is not None
-        return canary
+        sent = await running.probe.send(running.parts.checks[check], 0)
+        assert sent is not None
+        return sent.canary
 
     async def concluded(self, canary: Canary, *, within: float = 60.0) -> Any:
         """Wait for the conclusion of *canary*; return its row."""
