@@ -3,6 +3,8 @@
 ``GET URL/start`` when a canary is out, ``GET URL`` when it passed or arrived with a warning, ``GET URL/fail`` when it
 failed. What could not be observed pings nothing: the watchdog misses it, which is neither a green nor a page of ours.
 The query ``rid`` is the same for all pings of a canary, so that canaries that overlap are told apart.
+Healthchecks takes five pings a minute: of a check that runs more often than once a minute, the first canary of each
+minute pings, and every one that changes what was said.
 Source: Healthchecks.io, "Pinging API" and "Measuring Script Run Time".
 
 Nothing here is kept over a restart, and nothing waits for a ping. The address is a secret: no log and no error has it.
@@ -22,6 +24,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 import structlog
 
 from agent import __version__
+from agent.sampling import first_of_its_minute
 from checks.core.model import Canary, Conclusion, Verdict
 from checks.errors import LocalFault
 from checks.ports import Clock
@@ -57,8 +60,9 @@ class _Ping:
 
 @dataclass(slots=True)
 class _Line:
-    """The pings of one check, in their order: a late one must not overtake a newer one."""
+    """The pings of one check, in their order: a late one must not overtake a newer one. `said` is the last end told."""
 
+    said: str = ""
     waiting: deque[_Ping] = field(default_factory=lambda: deque(maxlen=_MOST_WAITING))
     task: asyncio.Task[None] | None = None
 
@@ -80,13 +84,17 @@ class Pings:
     def sent(self, canary: Canary) -> None:
         """Tell that a canary is out."""
         target = self._target(canary.check.name)
-        if target is not None and target.start:
+        if target is not None and target.start and first_of_its_minute(canary):
             self._say(canary, _START)
 
     def concluded(self, canary: Canary, conclusion: Conclusion) -> None:
         """Tell what became of it, if anybody knows."""
         suffix = _ENDS.get(conclusion.verdict)
-        if suffix is not None and self._target(canary.check.name) is not None:
+        if suffix is None or self._target(canary.check.name) is None:
+            return
+        line = self._lines.setdefault(canary.check.name, _Line())
+        changed, line.said = suffix != line.said, suffix
+        if changed or first_of_its_minute(canary):
             self._say(canary, suffix)
 
     async def close(self) -> None:

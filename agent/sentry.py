@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from agent import __version__
+from agent.sampling import first_of_its_minute
 from checks.core.model import Canary, Conclusion, Verdict
 from checks.core.token import PATTERN
 
@@ -105,13 +106,13 @@ class CheckIns:
 
     def sent(self, canary: Canary) -> None:
         """Open the check-in of a canary; the monitor is made, or follows the settings, by the way."""
-        if _checks_in(canary):
+        if first_of_its_minute(canary):
             self._capture(canary, "in_progress")
 
     def concluded(self, canary: Canary, conclusion: Conclusion) -> None:
         """Close it, if anybody knows what became of the canary."""
         status = _STATUS.get(conclusion.verdict)
-        if status is not None and _checks_in(canary):
+        if status is not None and first_of_its_minute(canary):
             self._capture(canary, status, duration=conclusion.end_to_end)
 
     def _capture(self, canary: Canary, status: str, duration: float | None = None) -> None:
@@ -144,11 +145,6 @@ def slug(site: str, check: str) -> str:
     if len(whole) <= _LONGEST_SLUG:
         return whole
     return f"{whole[: _LONGEST_SLUG - 9]}-{uuid.uuid5(_NAMESPACE, whole).hex[:8]}"
-
-
-def _checks_in(canary: Canary) -> bool:
-    every = canary.check.limits.every
-    return math.floor(canary.slot * every / _MINUTE) != math.floor((canary.slot - 1) * every / _MINUTE)
 
 
 def flush() -> None:

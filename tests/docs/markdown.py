@@ -39,10 +39,11 @@ def documents() -> tuple[str, ...]:
         text=True,
         check=False,
     )
-    if done.returncode == 0:
+    if done.returncode == 0 and done.stdout:
         return tuple(sorted(name for name in done.stdout.split() if (ROOT / name).exists()))
     tops = ("agent", "checks", "dashboards", "deploy", "tests")
-    return tuple(sorted(str(file.relative_to(ROOT)) for top in tops for file in (ROOT / top).rglob("*.md")))
+    files = [*ROOT.glob("*.md"), *(file for top in tops for file in (ROOT / top).rglob("*.md"))]
+    return tuple(sorted(str(file.relative_to(ROOT)) for file in files))
 
 
 def text(file: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,7 +17,7 @@ from support.receiver import Receiver, receiving
 
 from agent import log
 from agent.pings import Pings, Target, address
-from checks.core.model import Canary, Conclusion, Outcome, Verdict
+from checks.core.model import Canary, Conclusion, Limits, Outcome, Verdict
 from checks.errors import LocalFault
 
 pytestmark = pytest.mark.anyio
@@ -95,6 +96,21 @@ async def test_only_what_is_known_is_pinged_and_never_as_a_success_that_was_none
     pings.concluded(canary, ended(canary, verdict))
     await done(pings)
     assert receiver.paths() == paths
+
+
+async def test_a_check_of_every_ten_seconds_pings_once_a_minute_and_whenever_something_changes(
+    receiver: Receiver,
+) -> None:
+    """Healthchecks takes five pings a minute."""
+    check = a_check(limits=Limits(every=10, late_after=5, lost_after=30))
+    pings = Pings(LeapingClock(), targets(receiver))
+    for slot in range(6, 18):  # two minutes
+        canary = replace(a_canary(check), slot=slot)
+        pings.sent(canary)
+        pings.concluded(canary, ended(canary, Verdict.FAIL if slot in {9, 10} else Verdict.PASS))
+    await done(pings)
+    ways = [path.removeprefix(f"/{SECRET}-relay") for path in receiver.paths()]
+    assert ways == ["/start", "", "/fail", "", "/start", ""]
 
 
 async def test_a_check_without_an_address_pings_nobody(receiver: Receiver) -> None:
