@@ -65,7 +65,7 @@ check: $(VENV)/.test  ## Lint, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-.PHONY: procedures audit sbom dist test-wheel
+.PHONY: procedures audit sbom dist test-wheel image debian fresh-root
 procedures: $(VENV)/.test  ## Upgrade, backup, restore, and the change of keys and secrets, on a live agent with the lab
 	@$(BIN)/pytest tests/deploy/test_procedures.py -m "long or not long"
 
@@ -88,6 +88,15 @@ test-wheel: $(VENV)/.test  ## The core of the tests, against the wheel instead o
 	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
 	@deploy/testbed/install
 	@deploy/release/test_wheel dist/*.whl $(VENV)
+
+image:  ## Build the container image with buildah (as root), and run the agent with the lab in it
+	@deploy/docker/try_image
+
+debian:  ## The steps of deploy/systemd/README.md in a fresh Debian root (as root), and the agent as its user
+	@deploy/systemd/try_install
+
+fresh-root:  ## From a root with Python, git and make to three green paths and through make test (as root)
+	@deploy/release/fresh_root test
 
 lock: $(VENV)/.test  ## Write the locked lists anew from pyproject.toml
 	@deploy/requirements/lock

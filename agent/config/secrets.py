@@ -51,13 +51,13 @@ class SecretSource:
         The group may where the file is not ours: systemd's credentials and Kubernetes' secrets belong to root, and the
         group's right (or the access list that shows as one) is what we read them by.
         """
-        if self.reference.file is None:
-            return False
+        if self.reference.file is None or not hasattr(os, "geteuid"):
+            return False  # on Windows nothing is known: rights are not in the mode, which shows everybody's there
         try:
             status = self.reference.file.stat()
         except OSError:
             return False
-        ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()  # Windows has no such thing
+        ours = status.st_uid == os.geteuid()
         return bool(status.st_mode & (stat.S_IROTH | (stat.S_IRGRP if ours else 0)))
 
     def _from_environment(self) -> str:

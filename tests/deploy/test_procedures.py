@@ -43,6 +43,9 @@ def settings(lab: Lab, tmp_path: Path) -> Path:
     content["web"] = {"listen": "127.0.0.1:0"}
     patience = {"every": "1s", "late_after": "5m", "lost_after": "10m"}
     content["checks"] = {name: {**content["checks"][name], **patience} for name in ("relay", "graph")}
+    for path in content["paths"].values():
+        if path["kind"] != "graph_send":
+            path["timeouts"] = dict.fromkeys(("dns", "connect", "greeting", "starttls", "auth", "envelope"), "2m")
     file = tmp_path / "relaycanary.yaml"
     file.write_text(yaml.safe_dump(content))
     return file

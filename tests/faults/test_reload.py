@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.process import LedgerFile
 
 from checks.lab import Lab
 
@@ -102,6 +103,44 @@ def test_a_reload_runs_the_new_checks_and_no_longer_the_old_ones(lab: Lab, tmp_p
             assert sample(text, "check_verdict", check="first") is None
 
     asyncio.run(story())
+
+
+def test_what_is_on_its_way_outlives_a_reload_that_removes_changes_and_adds_checks_and_credentials(
+    lab: Lab, tmp_path: Path
+) -> None:
+    ledger = LedgerFile(tmp_path / "relaycanary.yaml")
+
+    async def story() -> None:
+        async with agent_process(lab, tmp_path) as agent:
+            await agent.until(lambda text: bool(sample(text, "canaries_total", check="first", verdict="pass")))
+            known = agent.settings["checks"]["first"]
+            agent.settings["checks"] = {
+                "removed": {**known, "every": "1h"},
+                "changed": {**known, "every": "1h", "late_after": "40s"},
+            }
+            lab.break_("relay", "delay=6")
+            agent.reload()
+            of_both = "name IN ('removed', 'changed') AND outcome IS NULL AND attempt_kind = 'accepted'"
+            await agent.until(lambda _: ledger.count(of_both) == 2)
+
+            agent.settings["checks"] = {
+                "changed": {**known, "path": "direct", "mailbox": "inbox"},
+                "added": {**known, "path": "submission", "mailbox": "inbox"},
+            }
+            other = tmp_path / "another-file"
+            other.write_text((lab.directory / "client-secret").read_text())
+            other.chmod(0o600)
+            agent.settings["credentials"]["app"]["client_secret"] = {"file": str(other)}
+            agent.reload()
+            text = await agent.until(lambda text: bool(sample(text, "canaries_total", check="added", verdict="pass")))
+            assert sample(text, "check_interval_seconds", check="removed") is None
+            await agent.until(lambda _: not ledger.count("name = 'removed' AND outcome IS NULL"))
+
+    asyncio.run(story())
+    lab.heal()
+    first = {row["name"]: row["outcome"] for row in reversed(ledger.canaries("name != 'first'"))}
+    assert (first["removed"], first["changed"], first["added"]) == ("delivered", "delivered", "delivered")
+    assert ledger.problems() == []
 
 
 @pytest.mark.long
