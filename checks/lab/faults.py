@@ -83,81 +83,83 @@ _SAID = {
 }
 
 
+_REPLIES: tuple[tuple[str, frozenset[str], Stage, str], ...] = (
+    ("refuse_greeting", SMTP, Stage.GREETING, "554 5.3.2 Service not available"),
+    (
+        "defer_greeting",
+        SMTP,
+        Stage.GREETING,
+        (
+            "421 4.3.2 The maximum number of concurrent connections per resource forest has exceeded a limit, "
+            "closing transmission channel. PRX8"
+        ),
+    ),
+    ("refuse_ehlo", SMTP, Stage.EHLO, "501 5.5.4 Invalid domain name"),
+    ("defer_ehlo", SMTP, Stage.EHLO, "421 4.3.2 Service not active"),
+    ("refuse_starttls", SMTP, Stage.STARTTLS, "554 5.7.3 Unable to initialize security subsystem"),
+    ("defer_starttls", SMTP, Stage.STARTTLS, "454 4.7.0 TLS not available due to temporary reason"),
+    ("refuse_auth", SUBMISSION, Stage.AUTH, "535 5.7.3 Authentication unsuccessful"),
+    ("defer_auth", SUBMISSION, Stage.AUTH, "454 4.7.0 Temporary authentication failure"),
+    (
+        "smtp_auth_disabled",
+        SUBMISSION,
+        Stage.AUTH,
+        (
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. "
+            "Visit https://aka.ms/smtp_auth_disabled for more information."
+        ),
+    ),
+    (
+        "refuse_mail",
+        SMTP,
+        Stage.MAIL,
+        (
+            "550 5.7.606 Access denied, banned sending IP [{ip}]. To request removal from this list please visit "
+            "https://sender.office.com/ and follow the directions. (AS16012609)"
+        ),
+    ),
+    ("defer_mail", SMTP, Stage.MAIL, "451 4.3.2 Temporary server error. Please try again later ATTR2"),
+    (
+        "refuse_rcpt",
+        SMTP,
+        Stage.RCPT,
+        "550 5.4.1 [{recipient}]: Recipient address rejected: Access denied",
+    ),
+    (
+        "recipient_not_found",
+        SMTP,
+        Stage.RCPT,
+        "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient {recipient} not found by SMTP address lookup",
+    ),
+    (
+        "defer_rcpt",
+        SMTP,
+        Stage.RCPT,
+        "451 4.7.500 Server busy. Please try again later from [{ip}]. (AS77712344)",
+    ),
+    ("refuse_data", SMTP, Stage.DATA, "550 5.7.705 Access denied, tenant has exceeded threshold"),
+    ("defer_data", SMTP, Stage.DATA, "452 4.3.1 Insufficient system resources"),
+    (
+        "refuse_message",
+        SMTP,
+        Stage.MESSAGE,
+        (
+            "550 5.7.509 Access denied, sending domain [CONTOSO.EXAMPLE] does not pass DMARC verification and has "
+            "a DMARC policy of reject."
+        ),
+    ),
+    (
+        "defer_message",
+        SMTP,
+        Stage.MESSAGE,
+        LOGON_FAILED,
+    ),
+)
+
+
 def _replies() -> Iterable[Fault]:
     """Faults by which the server says no: refuse_* for good (5xx), defer_* for now (4xx)."""
-    rows: tuple[tuple[str, frozenset[str], Stage, str], ...] = (
-        ("refuse_greeting", SMTP, Stage.GREETING, "554 5.3.2 Service not available"),
-        (
-            "defer_greeting",
-            SMTP,
-            Stage.GREETING,
-            (
-                "421 4.3.2 The maximum number of concurrent connections per resource forest has exceeded a limit, "
-                "closing transmission channel. PRX8"
-            ),
-        ),
-        ("refuse_ehlo", SMTP, Stage.EHLO, "501 5.5.4 Invalid domain name"),
-        ("defer_ehlo", SMTP, Stage.EHLO, "421 4.3.2 Service not active"),
-        ("refuse_starttls", SMTP, Stage.STARTTLS, "554 5.7.3 Unable to initialize security subsystem"),
-        ("defer_starttls", SMTP, Stage.STARTTLS, "454 4.7.0 TLS not available due to temporary reason"),
-        ("refuse_auth", SUBMISSION, Stage.AUTH, "535 5.7.3 Authentication unsuccessful"),
-        ("defer_auth", SUBMISSION, Stage.AUTH, "454 4.7.0 Temporary authentication failure"),
-        (
-            "smtp_auth_disabled",
-            SUBMISSION,
-            Stage.AUTH,
-            (
-                "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. "
-                "Visit https://aka.ms/smtp_auth_disabled for more information."
-            ),
-        ),
-        (
-            "refuse_mail",
-            SMTP,
-            Stage.MAIL,
-            (
-                "550 5.7.606 Access denied, banned sending IP [{ip}]. To request removal from this list please visit "
-                "https://sender.office.com/ and follow the directions. (AS16012609)"
-            ),
-        ),
-        ("defer_mail", SMTP, Stage.MAIL, "451 4.3.2 Temporary server error. Please try again later ATTR2"),
-        (
-            "refuse_rcpt",
-            SMTP,
-            Stage.RCPT,
-            "550 5.4.1 [{recipient}]: Recipient address rejected: Access denied",
-        ),
-        (
-            "recipient_not_found",
-            SMTP,
-            Stage.RCPT,
-            "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient {recipient} not found by SMTP address lookup",
-        ),
-        (
-            "defer_rcpt",
-            SMTP,
-            Stage.RCPT,
-            "451 4.7.500 Server busy. Please try again later from [{ip}]. (AS77712344)",
-        ),
-        ("refuse_data", SMTP, Stage.DATA, "550 5.7.705 Access denied, tenant has exceeded threshold"),
-        ("defer_data", SMTP, Stage.DATA, "452 4.3.1 Insufficient system resources"),
-        (
-            "refuse_message",
-            SMTP,
-            Stage.MESSAGE,
-            (
-                "550 5.7.509 Access denied, sending domain [CONTOSO.EXAMPLE] does not pass DMARC verification and has "
-                "a DMARC policy of reject."
-            ),
-        ),
-        (
-            "defer_message",
-            SMTP,
-            Stage.MESSAGE,
-            LOGON_FAILED,
-        ),
-    )
-    for name, targets, stage, reply in rows:
+    for name, targets, stage, reply in _REPLIES:
         code, _, text = reply.format(ip="IP", recipient="RECIPIENT").partition(" ")
         summary = f"answers {code} to {_SAID[stage]}: {textwrap.shorten(text, 60, placeholder=' ...')}"
         yield Fault(name, summary, targets, stage, reply=reply)

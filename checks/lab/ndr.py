@@ -35,57 +35,74 @@ def report(original: bytes, *, sender: str, recipient: str, reason: str, now: da
         boundary: a random word, for the boundary and the Message-ID.
     """
     header = _header_of(original)
-    _, enhanced, _ = reason.split(" ", 2)
     date = format_datetime(now.replace(microsecond=0))
-    message_id = _field(header, "message-id")
-    references = [f"In-Reply-To: {message_id}", f"References: {message_id}"] if message_id else []
     return (
-        _lines(
-            "From: Microsoft Outlook",
-            f" <MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@{TENANT_DOMAIN}>",
-            f"To: {sender}",
-            f"Date: {date}",
-            f"Subject: Undeliverable: {_field(header, 'subject')}",
-            f"Message-ID: <{boundary}@{MAILBOX_SERVER}>",
-            *references,
-            "Content-Language: en-US",
-            "Auto-Submitted: auto-replied",
-            "X-MS-Exchange-Message-Is-Ndr:",
-            "MIME-Version: 1.0",
-            "Content-Type: multipart/report; report-type=delivery-status;",
-            f' boundary="{boundary}"',
-            "",
-            f"--{boundary}",
-            'Content-Type: text/plain; charset="us-ascii"',
-            "",
-            "Delivery has failed to these recipients or groups:",
-            "",
-            recipient,
-            "Your message could not be delivered.",
-            "",
-            "Diagnostic information for administrators:",
-            f"Generating server: {MAILBOX_SERVER}",
-            f"{recipient}",
-            f"Remote server returned '{reason}'",
-            "",
-            f"--{boundary}",
-            "Content-Type: message/delivery-status",
-            "",
-            f"Reporting-MTA: dns;{MAILBOX_SERVER}",
-            f"Received-From-MTA: dns;{FRONT_DOOR}",
-            f"Arrival-Date: {date}",
-            "",
-            f"Final-Recipient: rfc822;{recipient}",
-            "Action: failed",
-            f"Status: {enhanced}",
-            f"Diagnostic-Code: smtp;{reason}",
-            "",
-            f"--{boundary}",
-            "Content-Type: text/rfc822-headers",
-            "",
-        )
+        _own_header(header, sender, date, boundary)
+        + _words(recipient, reason, boundary)
+        + _delivery_status(recipient, reason, date, boundary)
         + header
         + _lines("", f"--{boundary}--")
+    )
+
+
+def _own_header(original: bytes, sender: str, date: str, boundary: str) -> bytes:
+    message_id = _field(original, "message-id")
+    references = [f"In-Reply-To: {message_id}", f"References: {message_id}"] if message_id else []
+    return _lines(
+        "From: Microsoft Outlook",
+        f" <MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@{TENANT_DOMAIN}>",
+        f"To: {sender}",
+        f"Date: {date}",
+        f"Subject: Undeliverable: {_field(original, 'subject')}",
+        f"Message-ID: <{boundary}@{MAILBOX_SERVER}>",
+        *references,
+        "Content-Language: en-US",
+        "Auto-Submitted: auto-replied",
+        "X-MS-Exchange-Message-Is-Ndr:",
+        "MIME-Version: 1.0",
+        "Content-Type: multipart/report; report-type=delivery-status;",
+        f' boundary="{boundary}"',
+        "",
+    )
+
+
+def _words(recipient: str, reason: str, boundary: str) -> bytes:
+    return _lines(
+        f"--{boundary}",
+        'Content-Type: text/plain; charset="us-ascii"',
+        "",
+        "Delivery has failed to these recipients or groups:",
+        "",
+        recipient,
+        "Your message could not be delivered.",
+        "",
+        "Diagnostic information for administrators:",
+        f"Generating server: {MAILBOX_SERVER}",
+        f"{recipient}",
+        f"Remote server returned '{reason}'",
+        "",
+    )
+
+
+def _delivery_status(recipient: str, reason: str, date: str, boundary: str) -> bytes:
+    """The part for programs (RFC 3464), and the beginning of the part with the header of the original."""
+    _, enhanced, _ = reason.split(" ", 2)
+    return _lines(
+        f"--{boundary}",
+        "Content-Type: message/delivery-status",
+        "",
+        f"Reporting-MTA: dns;{MAILBOX_SERVER}",
+        f"Received-From-MTA: dns;{FRONT_DOOR}",
+        f"Arrival-Date: {date}",
+        "",
+        f"Final-Recipient: rfc822;{recipient}",
+        "Action: failed",
+        f"Status: {enhanced}",
+        f"Diagnostic-Code: smtp;{reason}",
+        "",
+        f"--{boundary}",
+        "Content-Type: text/rfc822-headers",
+        "",
     )
 
 
