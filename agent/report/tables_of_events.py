@@ -91,7 +91,8 @@ def unobserved_table(figures: Figures, zone: ZoneInfo) -> Table:
         ]
         for one in figures.unobserved
     ]
-    return Table(columns, rows, "Everything was observed.")
+    nothing = "Nothing was sent, so there was nothing to observe."
+    return Table(columns, rows, "Everything was observed." if figures.overall.ends.started else nothing)
 
 
 def unknown_table(figures: Figures) -> Table:

@@ -170,3 +170,20 @@ def test_a_name_that_looks_like_a_formula_is_none_in_a_spreadsheet(kit, tmp_path
     rows = list(csv.DictReader(io.StringIO(forms.write(kit.report(url, kit.week), ["csv"])["csv"].decode())))
     assert "'=1+1" in {row["path"] for row in rows}
     assert "=1+1" not in {row["path"] for row in rows}
+
+
+def test_the_mail_is_as_wide_as_its_window_and_only_outlook_is_told_a_width_in_pixels(document):
+    page = html(document, embedded(document.pictures))
+    tags = parse(page).tags
+    assert [attributes["width"] for tag, attributes in tags if tag == "table" and "%" not in attributes["width"]] == []
+    assert page.count('<!--[if mso]><table role="presentation" width="760"') == 1
+    assert page.count("<!--[if mso]>") == page.count("<![endif]-->") == 2
+
+
+def test_only_words_that_may_not_fit_into_a_column_are_broken(document):
+    cells = [
+        attributes["style"]
+        for tag, attributes in parse(html(document, dict.fromkeys(document.pictures, ""))).tags
+        if tag == "td" and "word-break" in (attributes.get("style") or "")
+    ]
+    assert 0 < len(cells) < 20

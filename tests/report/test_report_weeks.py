@@ -35,7 +35,8 @@ def test_a_week_without_a_canary_says_that_nothing_is_known(kit, tmp_path):
 def test_a_ledger_without_any_canary_has_a_report_too(kit, tmp_path):
     figures = kit.report(kit.write_past(tmp_path, [], days=1), kit.week)
     assert (figures.first, figures.paths, figures.overall.ends.started) == (None, [], 0)
-    everything_can_be_written(figures)
+    written = everything_can_be_written(figures)
+    assert b"Everything was observed" not in written["text"]
 
 
 def test_the_first_week_has_nothing_to_compare_with_and_begins_with_its_first_canary(kit, tmp_path):
