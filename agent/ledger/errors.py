@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+
+_CODE = 0xFF  # what is above it says more about it (https://www.sqlite.org/rescode.html)
+_DAMAGED = ": it is damaged; put a backup in its place with `relaycanary ledger restore`"
+
 
 class LedgerError(Exception):
     """The ledger cannot be read or written, in one sentence for the operator."""
@@ -9,8 +14,10 @@ class LedgerError(Exception):
     @classmethod
     def of(cls, error: BaseException) -> LedgerError:
         """Say what the database said, without the statement and its values."""
-        said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-        return cls(f"the ledger cannot be used: {said.splitlines()[0]}")
+        original = getattr(error, "orig", None) or error
+        said = (str(original).strip() or type(error).__name__).splitlines()[0]
+        damaged = getattr(original, "sqlite_errorcode", 0) & _CODE == sqlite3.SQLITE_CORRUPT
+        return cls(f"the ledger cannot be used: {said}{_DAMAGED if damaged else ''}")
 
 
 class LedgerInUse(LedgerError):
