@@ -29,7 +29,7 @@ def incidents_table(figures: Figures, zone: ZoneInfo) -> Table:
         "In the server's words": 2.2,
         "What to do": 2.2,
         "Known after": 0.8,
-        "Lasted": 0.8,
+        "Lasted": 0.9,
     }
     columns = [Column(title, share) for title, share in titles.items()]
     rows = [

@@ -18,8 +18,8 @@ def authentication_table(figures: Figures) -> Table:
     columns = [
         Column("Path", 1.2),
         Column("Mechanism", 1.0),
-        *(Column(name, 1.0, numeric=True) for name in weeks),
-        Column("Other results", 1.8),
+        *(Column(name, 1.3, numeric=True) for name in weeks),
+        Column("Other results", 1.2),
     ]
     rows = [
         [cell(path.path), cell(mechanism), *_weeks(path, mechanism, weeks), _others(path, mechanism)]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from agent.report.change import Change, Direction
 from agent.report.figures import Share
+from agent.words import span
 from checks.core.stats import Interval
 
 NOTHING = "-"
 _THIN, _FIXED = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
-_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 
 
 def number(value: int) -> str:
@@ -42,16 +43,8 @@ def share_of(one: Share) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Write a duration as people read it: ``34 ms``, ``7.7 s``, ``12 min``, ``3.5 h``."""
-    if value is None:
-        return NOTHING
-    if abs(value) < 1:
-        return f"{value * 1000:.0f}{_FIXED}ms"
-    if abs(value) < 2 * _MINUTE:
-        return f"{value:.1f}{_FIXED}s"
-    if abs(value) < 2 * _HOUR:
-        return f"{value / _MINUTE:.0f}{_FIXED}min"
-    return f"{value / _HOUR:.1f}{_FIXED}h" if abs(value) < 2 * _DAY else f"{value / _DAY:.1f}{_FIXED}d"
+    """Write a duration as everywhere else, its units beside their numbers: ``34 ms``, ``7.70 s``, ``3 h 30 min``."""
+    return NOTHING if value is None else re.sub(r"(?<=[0-9]) ", _FIXED, span(value))
 
 
 def moment(at: float, zone: ZoneInfo) -> str:
