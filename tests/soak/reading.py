@@ -54,8 +54,7 @@ class Cost:
 def run(checks: int, every: int, weeks: int, kept: Path | None) -> list[str]:
     """Measure on a ledger that is built, or in the folder *kept* already; return what was over its limit."""
     with contextlib.ExitStack() as stack:
-        temporary = tempfile.TemporaryDirectory(prefix="relaycanary-reading-")
-        folder = kept or Path(stack.enter_context(temporary))
+        folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relaycanary-reading-")))
         big = BigLedger(folder / "ledger.db", _last_monday(), some_checks(checks, every), every, weeks)
         if not big.file.exists():
             folder.mkdir(exist_ok=True)
@@ -135,7 +134,9 @@ def _report(settings: Path, output: Path, until: int) -> Cost:
 def _looks(big: BigLedger, checks: int, every: int) -> Sequence[Cost]:
     """Look at the page in a process of its own."""
     asked = json.dumps({"file": str(big.file), "until": big.until, "checks": checks, "every": every})
-    said = subprocess.run([sys.executable, "-m", "soak.reading", "--look", asked], check=True, stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "soak.reading", "--look", asked]
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=here)
     return [Cost(**one) for one in json.loads(said.stdout)]
 
 
@@ -152,7 +153,7 @@ async def _served(file: Path, until: int, checks: int, every: int) -> list[Cost]
             ledger=ledger,
             reload=_nothing,
             token=None,
-            auth=None,
+            users={},
             listen="127.0.0.1:0",
             archive=Archive(file.parent / "reports"),
         )
