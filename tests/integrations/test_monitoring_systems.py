@@ -145,7 +145,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.mark.parametrize("where", ["nagios", "nagios, all", "mrpe", "checkmk"])
+@pytest.mark.parametrize("where", ["nagios", "checkmk"])
 def test_a_command_says_in_one_line_that_nothing_is_known_yet(where: str, settings: Path) -> None:
     words = shlex.split(commands()[where].replace(SETTINGS, str(settings)))
     arguments = words[words.index(INSTALLED) + 1 :]
