@@ -15,4 +15,7 @@ def write_client_certificate(lab: Path, file: Path, *, seconds: float) -> None:
     made = authority.issue_cert(
         "contoso.example", not_before=now - timedelta(hours=1), not_after=now + timedelta(seconds=seconds)
     )
-    file.write_bytes(made.private_key_and_cert_chain_pem.bytes())
+    new = file.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_bytes(made.private_key_and_cert_chain_pem.bytes())
+    new.replace(file)  # in one step: nobody reads half a key

@@ -26,7 +26,7 @@ DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 SCALE = "0.05"
 """What every `for` of the rules is multiplied by here: two minutes are six seconds."""
 EVERY, LATE, LOST = 2, 10, 20
-PATIENCE = 90.0
+PATIENCE = 240.0
 
 
 def free_port() -> int:
