@@ -84,10 +84,14 @@ def test_each_shell_has_its_script_of_completion(shell: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "offered"),
-    [("relaycanary pro", "probe"), ("relaycanary ledger ver", "verify"), ("relaycanary probe sub", "submission")],
+    ("shell", "typed", "offered"),
+    [
+        ("bash", "relaycanary ledger ver", "verify"),
+        ("zsh", "relaycanary pro", "probe"),
+        ("zsh", "relaycanary status sub", "submission"),
+        ("fish", "relaycanary probe sub", "submission"),
+    ],
 )
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_verbs_and_names_of_checks_are_completed(settings: Write, shell: str, typed: str, offered: str) -> None:
     said = complete(
         {

@@ -45,7 +45,6 @@ def test_a_report_shows_how_far_it_has_come(file: Path, tmp_path: Path) -> None:
     [
         pytest.param({}, True, id="a terminal"),
         pytest.param({"NO_COLOR": "1"}, False, id="NO_COLOR"),
-        pytest.param({"TERM": "dumb"}, False, id="a dumb terminal"),
     ],
 )
 def test_status_is_coloured_on_a_terminal_unless_told_otherwise(
