@@ -20,7 +20,7 @@ endif
 
 test: $(VENV)/.test check  ## Install what the tests need, then lint, types, import contracts and every test
 	@deploy/testbed/install
-	@$(BIN)/pytest -n 3 --dist loadfile
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 alerts-e2e: $(VENV)/.test  ## Every fire drill on a real Prometheus and Alertmanager, and the table of what came
 	@deploy/testbed/install
@@ -29,10 +29,10 @@ alerts-e2e: $(VENV)/.test  ## Every fire drill on a real Prometheus and Alertman
 faults: RUNS ?= 20
 faults: histories  ## Long histories and planted bugs, every fault, 200 kills; then the fast part RUNS=20 times without a flake
 	@deploy/testbed/install
-	@$(BIN)/pytest -n 4 --dist loadfile tests/faults -m "long or not long"
+	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder tests/faults -m "long or not long"
 	@for run in $$(seq $(RUNS)); do \
 	    echo "the fast part, run $$run of $(RUNS)"; \
-	    $(BIN)/pytest -q -n 4 --dist loadfile tests/faults || exit 1; \
+	    $(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder tests/faults || exit 1; \
 	done
 	@echo "$(RUNS) runs of the fast part without a flake"
 

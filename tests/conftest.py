@@ -19,7 +19,19 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 
+# What runs longest comes first: of several workers, none is left with a long file when the others have ended.
+_LONGEST = (
+    "tests/agent/test_lab_faults",
+    "tests/e2e",
+    "tests/faults",
+    "tests/alerting",
+    "tests/interop",
+    "tests/properties",
+)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
     if config.option.markexpr:
         return
     left_out = {item for item in items if item.get_closest_marker("long")}

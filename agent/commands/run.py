@@ -79,14 +79,12 @@ def run(config: Path | None = None, *, verbose: bool = False) -> int:
 
 
 def _tell_of_opening(ledger: Ledger) -> None:
-    """Say what became of the ledger when it was opened: none is begun, replaced or changed in silence."""
+    """Say what became of the ledger when it was opened: none is replaced or changed in silence."""
     damaged, upgraded = ledger.opening.set_aside, ledger.opening.upgraded
     if damaged is not None:
         what = "the ledger was damaged and is set aside; a new one is begun: restore a backup to have the past again"
         _log.error("ledger.set_aside", what=what, found=damaged.found, file=str(damaged.file))
-    if upgraded is not None and upgraded.before is None:
-        _log.info("ledger.new", what="there was no ledger: a new one is begun")
-    elif upgraded is not None and upgraded.before != upgraded.after:
+    if upgraded is not None and upgraded.before is not None and upgraded.before != upgraded.after:
         copy = str(upgraded.copy) if upgraded.copy else None
         _log.info("ledger.upgraded", before=upgraded.before, after=upgraded.after, copy=copy)
 
@@ -140,6 +138,8 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
             run=pipeline.run_now,
         )
         url = await stack.enter_async_context(serve(app, settings.web.host, settings.web.port, proof))
+        if ledger.opening.upgraded is not None and ledger.opening.upgraded.before is None:
+            _log.info("ledger.new", what="there was no ledger: a new one is begun")
         _on_signals(stop, reloader)
         for name, part in (("report", weekly.run), *metric_outlets(settings, view, ledger, clock)):
             task = asyncio.create_task(supervise(name, part, clock), name=name)

@@ -92,8 +92,7 @@ def test_a_second_agent_is_refused_whether_it_wants_the_ledger_or_the_port(
 
     third = folder.relaycanary("run", "-c", str(write_settings(same_port, name="another.yaml")))
     assert (third.returncode, third.stdout) == (1, "")
-    begun, line = third.stderr.splitlines()
-    assert "there was no ledger: a new one is begun" in begun
+    (line,) = third.stderr.splitlines()
     assert line.startswith(f"relaycanary: {agent.url.removeprefix('http://')} is in use: ")
     assert agent.signal(signal.SIGTERM) == 0
 

@@ -304,10 +304,10 @@ def conclude(settings: Path, ledger: LedgerFile, *, within: float = 60.0) -> Non
     """Let one last agent, which sends one canary a check and no more, conclude whatever is in flight."""
     known = yaml.safe_load(settings.read_text())
     for check in known["checks"].values():
-        check["every"] = "1h"
+        check["every"] = "300d"  # no slot of the grid comes while this runs
     settings.write_text(yaml.safe_dump(known))
     with AgentProcess(settings) as agent:
         newest = "run = (SELECT max(id) FROM runs)"
-        until("all checks have sent", lambda: ledger.count(newest) == len(known["checks"]))
+        until("all checks have sent", lambda: ledger.count(newest) >= len(known["checks"]))
         until("everything is concluded", lambda: not ledger.count("outcome IS NULL"), within=within)
         assert agent.stop() == 0
