@@ -100,8 +100,8 @@ class Questions:
             .where(canaries.c.seq >= func.coalesce(oldest, _LOWEST))
         ).all()
         found: dict[str, list[Point]] = {}
-        for _, name, *point in sorted(rows, key=itemgetter(0)):
-            found.setdefault(name, []).append(Point._make(point))
+        for _, name, started, verdict, seconds in sorted(rows, key=itemgetter(0)):
+            found.setdefault(name, []).append(Point(started, verdict, seconds))
         return found
 
     def newest_failures(self, since: float, limit: int) -> Sequence[Failure]:

@@ -27,17 +27,18 @@ def sparkline(points: Sequence[Point]) -> Markup:
     shown = points[-BARS:]
     seen = [one.seconds for one in shown if one.seconds is not None]
     low, room = _scale(seen)
-    bars = []
+    bars: dict[str, list[str]] = {}  # one shape for all bars of a colour: half the bytes of a page
     left = _WIDTH - _STEP * len(shown)
     for place, one in enumerate(shown):
         height = _HEIGHT if one.verdict else _LOWEST_BAR
         if one.seconds is not None:
             height = max(_LOWEST_BAR, round(min(1.0, (_log(one.seconds) - low) / room) * (_HEIGHT - 4)))
-        x, y = left + place * _STEP, _HEIGHT - height
-        bars.append(f'<rect class="{_CLASSES[one.verdict]}" x="{x}" y="{y}" width="4" height="{height}" rx="1"/>')
+        bar = f"M{left + place * _STEP} {_HEIGHT - height}h4v{height}h-4z"
+        bars.setdefault(_CLASSES[one.verdict], []).append(bar)
+    drawn = "".join(f'<path class="{colour}" d="{"".join(parts)}"/>' for colour, parts in bars.items())
     return Markup(
         '<svg class="spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>'
-    ).format(_WIDTH, _HEIGHT, _WIDTH, _HEIGHT, _told(shown, seen), Markup("".join(bars)))  # noqa: S704 - numbers and words of our own
+    ).format(_WIDTH, _HEIGHT, _WIDTH, _HEIGHT, _told(shown, seen), Markup(drawn))  # noqa: S704 - numbers and words of our own
 
 
 def _scale(seen: Sequence[float]) -> tuple[float, float]:
