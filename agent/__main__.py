@@ -10,6 +10,8 @@ import typer
 
 from agent import __version__
 from agent.commands.examples import teach
+from agent.commands.options import Config, Json
+from agent.commands.verbs_of_alerts import alerts_app
 from agent.commands.verbs_of_lab import LAB, lab_app
 
 # Typer carries its own copy of click; this is the way to its class for wrong usage without a private import.
@@ -28,13 +30,8 @@ app = typer.Typer(
 )
 ledger_app = typer.Typer(help="Look after the ledger, the durable record.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(lab_app, name="lab")
-
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="Settings file (default: RELAYCANARY_CONFIG, then the usual places)."),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
 
 
 def _checks(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -320,7 +317,7 @@ def _ledger_export(config: Config = None) -> None:
     raise typer.Exit(export(config))
 
 
-teach(app, ledger_app, lab_app)
+teach(app, ledger_app, alerts_app, lab_app)
 
 
 def main() -> None:

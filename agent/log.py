@@ -22,7 +22,7 @@ def configure(*, json: bool | None = None, verbose: bool = False, defects: Defec
     *defects* is told of every exception that is logged.
     """
     as_json = not sys.stderr.isatty() if json is None else json
-    renderer: Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    renderer: Processor = structlog.processors.JSONRenderer() if as_json else _console()
     processors: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -38,6 +38,11 @@ def configure(*, json: bool | None = None, verbose: bool = False, defects: Defec
         wrapper_class=structlog.make_filtering_bound_logger("debug" if verbose else "info"),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _console() -> Processor:
+    """Make what is read on a terminal; its tracebacks show no values of variables, among which are secrets."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 def _teller(tell: Defects) -> Processor:

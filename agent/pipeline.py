@@ -87,7 +87,7 @@ class Pipeline:
     """Runs the stages. `apply` replaces the parts while canaries are in flight; their facts are in the ledger."""
 
     def __init__(self, *, clock: Clock, ledger: Ledger, onlookers: Sequence[Onlooker] = ()) -> None:
-        self._onlookers = onlookers
+        self._onlookers = list(onlookers)
         self._clock = clock
         self._ledger = ledger
         self._schedule = Schedule(clock, self._fire)
@@ -139,6 +139,10 @@ class Pipeline:
             self._schedule.update(list(parts.checks.values()), moved=_moved(before.parts, parts))
             self._group.create_task(self._retire(before), name="retire")
         self.reload_success_at = self._clock.steady()
+
+    def tell(self, onlooker: Onlooker) -> None:
+        """Have *onlooker* told of every canary from now on."""
+        self._onlookers.append(onlooker)
 
     def run_now(self, name: str) -> asyncio.Task[Sent | None] | None:
         """Send a canary of check *name* beside its schedule, and return what sends it; None without such a check."""

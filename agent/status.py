@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from checks.core.model import Check
@@ -105,7 +105,8 @@ class AgentView:
     `applied` tells whether settings are in force yet. `now_at` is the moment on the steady timeline; `wall_offset`
     in seconds turns such moments into Unix time. `audited` is None before the ledger has been audited.
     `alert_after` is how many failing verdicts in a row alert, and `retiring` what providers end of what is used.
-    `web_certificate` is when the certificate of the agent's own pages ends.
+    `web_certificate` is when the certificate of the agent's own pages ends. `channels` names what the agent's own
+    alerts go to, `maintenance` tells why nobody is told of a check now, by its name.
     """
 
     site: str
@@ -125,3 +126,5 @@ class AgentView:
     retiring: Sequence[Ahead] = ()
     alert_after: int = 1
     web_certificate: datetime | None = None
+    channels: Sequence[str] = ()
+    maintenance: Mapping[str, str] = field(default_factory=dict)

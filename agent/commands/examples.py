@@ -20,6 +20,8 @@ SHORT: Mapping[str, str] = MappingProxyType(
         "rules": "Print the Prometheus rules.",
         "report": "Say how the mail did in a week.",
         "explain": "Say what a reply or a bounce means.",
+        "alerts": "Prove that alerts reach somebody.",
+        "alerts test": "Send a test page by every channel.",
         "ledger": "Look after the durable record.",
         "ledger upgrade": "Bring the tables up to date.",
         "ledger verify": "Hold the books against the rows.",
@@ -94,6 +96,10 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = MappingProxyType(
             ('relaycanary explain "550 5.7.64 TenantAttribution; Relay Access Denied"', "a reply"),
             ("relaycanary explain bounce.eml", "a bounce, or any message that arrived"),
             ("journalctl -u postfix | relaycanary explain -", "a log"),
+        ),
+        "alerts test": (
+            ("relaycanary alerts test", "by every channel; exits 0 if all took it"),
+            ("relaycanary alerts test --channel oncall", "by this one only"),
         ),
         "ledger upgrade": (("relaycanary ledger upgrade", "before a new version of the agent is started"),),
         "ledger verify": (

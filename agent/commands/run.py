@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from agent import __version__, log, sentry
+from agent.alerts.service import AlertService
 from agent.clock import SystemClock
+from agent.commands.alerting import apply_alerts
 from agent.commands.outlets import metric_outlets, ping_target
 from agent.commands.parts import accounts, addresses, archive_of, sent_items, signing_keys, users
 from agent.commands.reporting.child import send_in_child
@@ -112,9 +114,11 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
     pings = Pings(clock, lambda check: ping_target(reloader.settings, check))
     check_ins = _check_ins(settings, lambda: reloader.settings.alerts.after)
     pipeline = Pipeline(clock=clock, ledger=ledger, onlookers=[pings, *check_ins])
+    alerts = AlertService(clock=clock, ledger=ledger, view=pipeline.view)
+    pipeline.tell(alerts.alerts)
     parts = make_parts(settings, clock)
     stop = asyncio.Event()
-    reloader = _Reloader(file, settings, clock, pipeline)
+    reloader = _Reloader(file, settings, clock, pipeline, alerts)
     weekly = _weekly(file, reloader, clock, ledger)
 
     tls = settings.web.tls
@@ -122,7 +126,13 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
 
     def view() -> AgentView:
         report = weekly.status if reloader.settings.sections.report else None
-        return replace(pipeline.view(), report=report, web_certificate=proof.not_after if proof else None)
+        return replace(
+            pipeline.view(),
+            report=report,
+            web_certificate=proof.not_after if proof else None,
+            channels=alerts.channels,
+            maintenance=alerts.maintenance(clock.now()),
+        )
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(pings.close)
@@ -144,6 +154,9 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
         for name, part in (("report", weekly.run), *metric_outlets(settings, view, ledger, clock)):
             task = asyncio.create_task(supervise(name, part, clock), name=name)
             stack.push_async_callback(_cancelled, task)
+        await apply_alerts(alerts, settings, clock)
+        alerts.start()
+        stack.push_async_callback(alerts.close)
         # What exists now stays: let the collector pass over it, or each full collection stalls the loop for 100 ms.
         gc.collect()
         gc.freeze()
@@ -217,11 +230,12 @@ class _Reloader:
     `settings` are those that are in force.
     """
 
-    def __init__(self, file: Path, settings: Settings, clock: Clock, pipeline: Pipeline) -> None:
+    def __init__(self, file: Path, settings: Settings, clock: Clock, pipeline: Pipeline, alerts: AlertService) -> None:
         self._file = file
         self.settings = settings
         self._clock = clock
         self._pipeline = pipeline
+        self._alerts = alerts
         self._one_at_a_time = asyncio.Lock()
 
     async def reload(self) -> str | None:
@@ -242,6 +256,7 @@ class _Reloader:
             if fixed := _fixed(self.settings, settings):
                 return f"{fixed} cannot be changed while the agent runs: restart it"
             await self._pipeline.apply(make_parts(settings, self._clock))
+            await apply_alerts(self._alerts, settings, self._clock)
         except SettingsError as error:
             return "\n".join(str(problem) for problem in error.problems)
         except (LocalFault, LedgerError) as error:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, ValidationInfo, field_validator, model_validator
 
-from agent.config.model import Ping, Severity
-from agent.config.pieces import DecimalText, FieldName, RegularExpression, spell_duration
+from agent.config.model import Ping
+from agent.config.pieces import DecimalText, FieldName, RegularExpression, Severity, spell_duration
 from checks.core.model import Expectations, Limits
 from checks.settings import Address, Duration, Section, Text, wrong
 

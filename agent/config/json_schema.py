@@ -15,7 +15,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from agent.config import model
+from agent.config import alerts, model
 from agent.config.documented import words_of
 from agent.config.expectations import CheckSettings
 from agent.config.pieces import NAME, DecimalText
@@ -30,7 +30,7 @@ _SINGLE: Mapping[str, type[Section]] = {
     "agent": model.Agent,
     "web": model.Web,
     "metrics": model.Metrics,
-    "alerts": model.Alerts,
+    "alerts": alerts.Alerts,
     "report": model.Report,
     "sentry": model.Sentry,
 }

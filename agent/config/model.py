@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zoneinfo
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -11,13 +10,21 @@ from types import MappingProxyType
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StrictBool, StrictInt, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, StrictBool, ValidationInfo, field_validator, model_validator
 
-from agent.config.pieces import FieldName, HttpsUrl, HttpUrl, LedgerUrl, Listen, Name, Users, is_loopback, split_listen
-from agent.config.problems import near
+from agent.config.pieces import (
+    FieldName,
+    HttpsUrl,
+    HttpUrl,
+    LedgerUrl,
+    Listen,
+    Name,
+    TimeZone,
+    Users,
+    is_loopback,
+    split_listen,
+)
 from checks.settings import Address, Duration, FileReference, Host, SecretReference, Section, Text, wrong
-
-Severity = Literal["critical", "warning", "info"]
 
 _KEY_ID = re.compile(r"[A-Za-z0-9]{1,16}")
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
@@ -33,13 +40,6 @@ def _key_id(value: str) -> str:
 def _schedule(value: str) -> str:
     if _SCHEDULE.fullmatch(value) is None:
         raise wrong(f"{value[:40]!r} is not a day and a time, like 'mon 07:00'")
-    return value
-
-
-def _timezone(value: str) -> str:
-    known = zoneinfo.available_timezones()
-    if value not in known:
-        raise wrong(f"{value[:40]!r} is not a time zone of this machine{near(value, sorted(known))}")
     return value
 
 
@@ -148,6 +148,11 @@ class Web(Section):
     """
     listen: Listen = Field("127.0.0.1:9825", validate_default=True)
     """Address and port; anything but loopback demands `users`. Example: `"[::1]:9825"`"""
+    external_url: HttpUrl | None = None
+    """Where people reach these pages, by a proxy for instance: links in alerts lead there.
+
+    Example: `https://relaycanary.contoso.com`
+    """
 
     @property
     def host(self) -> str:
@@ -245,35 +250,6 @@ CREDENTIALS: Mapping[str, type[CredentialSettings]] = MappingProxyType(
 """The model of each kind of credential."""
 
 
-class Channel(Section):
-    """Where alerts of at least one severity go."""
-
-    url: SecretReference
-    """Where the URL is kept, which holds a secret. Example: `{env: PAGER_URL}`"""
-    severity: Severity = "warning"
-    """What is sent there: alerts of this severity and above. Example: `critical`"""
-
-
-class Heartbeat(Section):
-    """A dead man's switch outside: it raises the alarm when the agent stops calling."""
-
-    url: SecretReference
-    """Where the address to call is kept. Example: `{env: HEARTBEAT_URL}`"""
-    every: Duration = Field("60s", validate_default=True)
-    """How often it is called. Example: `5m`"""
-
-
-class Alerts(Section):
-    """Who is told, after how many failing verdicts in a row."""
-
-    after: Annotated[StrictInt, Field(ge=1, le=1000)] = 2
-    """How many failing verdicts in a row make an alert, per check. Example: `3`"""
-    channels: tuple[Channel, ...] = ()
-    """Where alerts go. Example: `[{url: {env: PAGER_URL}, severity: critical}]`"""
-    heartbeat: Heartbeat | None = None
-    """A watchdog elsewhere that notices when this agent is gone. Example: `{url: {env: HEARTBEAT_URL}, every: 60s}`"""
-
-
 class Textfile(Section):
     """The metrics in a file, for the node exporter's textfile collector."""
 
@@ -329,7 +305,7 @@ class Report(Section):
 
     schedule: Annotated[Text, AfterValidator(_schedule)] = "mon 07:00"
     """The day and the time it is sent at. Example: `tue 06:30`"""
-    timezone: Annotated[Text, AfterValidator(_timezone)] = "UTC"
+    timezone: TimeZone = "UTC"
     """The time zone of the schedule, and of days and weeks in the report. Example: `Europe/Amsterdam`"""
     to: Annotated[tuple[Address, ...], Field(min_length=1)]
     """Who gets it. Example: `[mail-team@contoso.com]`"""

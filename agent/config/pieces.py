@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 import warnings
+import zoneinfo
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationError
 
+from agent.config.problems import near
 from checks.settings import SecretReference, Text, wrong
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -52,6 +54,13 @@ def _http(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
         raise wrong("is not an http:// or https:// address of a host")
+    return value
+
+
+def _timezone(value: str) -> str:
+    known = zoneinfo.available_timezones()
+    if value not in known:
+        raise wrong(f"{value[:40]!r} is not a time zone of this machine{near(value, sorted(known))}")
     return value
 
 
@@ -163,6 +172,10 @@ HttpsUrl = Annotated[Text, AfterValidator(_https)]
 """A base URL, without a trailing slash."""
 HttpUrl = Annotated[Text, AfterValidator(_http)]
 """An address of HTTP or HTTPS, without a login in it."""
+TimeZone = Annotated[Text, AfterValidator(_timezone)]
+"""The name of a time zone, like Europe/Amsterdam."""
+Severity = Literal["critical", "warning", "info"]
+"""How bad an alert is."""
 Listen = Annotated[Text, AfterValidator(_listen)]
 """An address and port to listen on."""
 LedgerUrl = Annotated[Text, AfterValidator(_ledger)]

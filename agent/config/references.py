@@ -47,9 +47,19 @@ def _used_names(data: Mapping[str, Any]) -> Iterator[tuple[Key, Any, str]]:
         for name, entry in entries.items() if isinstance(entries, dict) else ():
             if isinstance(entry, dict) and field in entry:
                 yield (section, name, field), entry[field], target
+    yield from _muted_names(data.get("alerts"))
     report = data.get("report")
     if isinstance(report, dict) and "path" in report:
         yield ("report", "path"), report["path"], "paths"
+
+
+def _muted_names(alerts: Any) -> Iterator[tuple[Key, Any, str]]:
+    windows = alerts.get("maintenance") if isinstance(alerts, dict) else None
+    for place, window in enumerate(windows if isinstance(windows, list) else ()):
+        for field in ("checks", "paths") if isinstance(window, dict) else ():
+            names = window.get(field)
+            for number, name in enumerate(names if isinstance(names, list) else ()):
+                yield ("alerts", "maintenance", place, field, number), name, field
 
 
 def assemble(sections: Sections, problems: Problems) -> Mapping[str, Check]:

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from agent.config import habits
+from agent.config.alerts import Alerts
 from agent.config.expectations import CheckSettings
 from agent.config.fit import fit
-from agent.config.model import CREDENTIALS, Agent, Alerts, CredentialSettings, Metrics, Report, Sentry, Web
+from agent.config.model import CREDENTIALS, Agent, CredentialSettings, Metrics, Report, Sentry, Web
 from agent.config.pieces import NAME, ledger_file, ledger_url
 from agent.config.problems import Key, Problems, near, shown
 from agent.config.settings import Plugin, Sections

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from agent.config.alerts import Alerts
 from agent.config.expectations import CheckSettings
-from agent.config.model import Agent, Alerts, CredentialSettings, Metrics, Report, Sentry, Web
+from agent.config.model import Agent, CredentialSettings, Metrics, Report, Sentry, Web
 from agent.config.problems import Problem
 from agent.config.secrets import SecretSource
 from checks.core.model import Check
@@ -73,7 +74,7 @@ class Settings:
     @property
     def alerts(self) -> Alerts:
         """The section of alerts; its defaults where there is none."""
-        return self.sections.alerts or Alerts()
+        return self.sections.alerts or Alerts.model_validate({})
 
     @property
     def signing_keys(self) -> Mapping[str, SecretSource]:

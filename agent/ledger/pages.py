@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from agent.ledger import cases, records, silences
+from agent.ledger import cases, records, silences, streaks
 from agent.ledger.cases import CanaryRecord, CaseFile
 from agent.ledger.schema import canaries, failed, runs, specs, standings
 from agent.ledger.silences import Silence
@@ -169,24 +169,7 @@ class Questions:
 
     def failing_since(self) -> Mapping[str, float]:
         """Tell, for each check whose newest decided canaries failed, when the first of them was started."""
-        inner = canaries.alias()
-        first = (
-            select(inner.c.seq)
-            .where(
-                inner.c.name == standings.c.name,
-                inner.c.seq > standings.c.fail_after,
-                inner.c.verdict == Verdict.FAIL.value,
-            )
-            .order_by(inner.c.seq)
-            .limit(1)
-            .scalar_subquery()
-        )
-        rows = self.connection.execute(
-            select(standings.c.name, canaries.c.started_wall)
-            .select_from(standings.join(canaries, canaries.c.seq == first))
-            .where(standings.c.fail_streak > 0)
-        )
-        return {row.name: row.started_wall for row in rows}
+        return streaks.began(self.connection, Verdict.FAIL)
 
     def has_simulated(self) -> bool:
         """Tell whether the ledger has a made-up past."""

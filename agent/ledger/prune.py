@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
-from agent.ledger import silences
+from agent.ledger import outbox, silences
 from agent.ledger.schema import blind, canaries, evidence, meta
 
 _DAY = 86400.0
@@ -34,6 +34,7 @@ def prune(connection: Connection, *, now: float, keep: Retention, limit: int = 5
             connection.execute(insert(meta).values(name="pruned_at", value=str(now)))
     gone += connection.execute(delete(blind).where(blind.c.ended_at < now - keep.rows)).rowcount
     gone += silences.prune(connection, before=now - keep.rows)
+    gone += outbox.prune(connection, before=now - keep.rows, limit=limit)
     return gone + pruned
 
 

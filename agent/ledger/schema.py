@@ -252,3 +252,43 @@ silences = Table(
     Column("site", String(64)),
 )
 Index("ix_silences_ends_wall", silences.c.ends_wall)
+
+# What has been wrong since when, told as one: its root and the checks that it covers (JSON). The id is what receivers
+# of pages know it by.
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("opened_wall", Double, nullable=False),
+    Column("closed_wall", Double),
+)
+_open = incidents.c.closed_wall.is_(None)
+Index("ix_incidents_open", incidents.c.opened_wall, sqlite_where=_open, postgresql_where=_open)
+
+# The outbox: who is to be told what of an incident. A page is written with the change that it tells.
+pages = Table(
+    "pages",
+    metadata,
+    Column("seq", _BIG, primary_key=True, autoincrement=True),
+    Column("incident", String(16), ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False),
+    Column("channel", String(40), nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("gist", Text, nullable=False),  # what it is about: another gist is news
+    Column("content", Text, nullable=False),
+    Column("written_wall", Double, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, sent, superseded, abandoned
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Double, nullable=False),
+    Column("sent_wall", Double),
+    Column("problem", String(300)),  # why the last attempt failed
+    Index("ix_pages_incident_channel", "incident", "channel"),
+)
+_waiting = pages.c.state == literal_column("'waiting'")
+Index("ix_pages_waiting", pages.c.channel, pages.c.due_at, sqlite_where=_waiting, postgresql_where=_waiting)
+
+# When each channel last took something.
+channels = Table(
+    "channels", metadata, Column("name", String(40), primary_key=True), Column("success_wall", Double, nullable=False)
+)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, case, func, select
 
 from agent.ledger import records, streaks
 from agent.ledger.beginning import began_wall
+from agent.ledger.notified import Outbox, outboxes
 from agent.ledger.schema import canaries, folders, histograms, meta, specs, standings, totals
 from checks.core import verdict
 from checks.core.model import Attempt, Check, Outcome, Verdict
@@ -41,9 +42,10 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A canary that did not pass, and how it was handed over."""
+    """A canary that did not pass, and how it was handed over. `seq` is its place in the order of start."""
 
     canary: str
+    seq: int
     outcome: Outcome
     reasons: tuple[str, ...]
     concluded_at: float
@@ -56,7 +58,8 @@ class CheckStanding:
 
     `streaks` tells how many canaries in a row, in order of start, were at least as bad as `warn` and `fail`; those
     with `unknown` have a row of their own. `problems` has the newest-started canary of each verdict but `pass`.
-    `check` is the check as it was when that canary started; None where that is not on record any more.
+    `check` is the check as it was when that canary started; None where that is not on record any more. `seq` is the
+    canary's place in the order of start.
     """
 
     canary: str
@@ -73,6 +76,7 @@ class CheckStanding:
     streaks: Mapping[Verdict, int] = field(default_factory=dict)
     problems: Mapping[Verdict, Problem] = field(default_factory=dict)
     check: Check | None = None
+    seq: int = 0
 
     def server_times(self) -> ServerTimes | None:
         """Read what the servers' clocks say of the canary that was seen last; None where nothing is known."""
@@ -93,6 +97,7 @@ class Snapshot:
     """The whole picture. `looked_at` is, per mailbox, when its oldest folder was last looked into completely.
 
     `began_wall` is since when the ledger counts, as Unix time; None before the first run.
+    `outboxes` tells how the channels of alerts do, by name.
     """
 
     totals: Sequence[Total] = ()
@@ -102,6 +107,7 @@ class Snapshot:
     in_flight: Mapping[str, InFlight] = field(default_factory=dict)
     looked_at: Mapping[str, float | None] = field(default_factory=dict)
     began_wall: float | None = None
+    outboxes: Mapping[str, Outbox] = field(default_factory=dict)
 
     def standing_of(self, check: Check) -> Standing:
         """Put together what the current verdict of *check* depends on.
@@ -136,6 +142,7 @@ def take(connection: Connection) -> Snapshot:
         ],
         bounds=json.loads(bounds) if bounds else (),
         began_wall=began_wall(connection),
+        outboxes=outboxes(connection),
     )
 
 
@@ -144,7 +151,7 @@ def take_standings(connection: Connection) -> Snapshot:
     return Snapshot(
         standings=_standings(connection),
         in_flight=_in_flight(connection),
-        looked_at=_looked_at(connection),
+        looked_at=looked_at(connection),
     )
 
 
@@ -166,6 +173,7 @@ def _standings(connection: Connection) -> dict[str, CheckStanding]:
             problems=problems[row.name],
             servers=row.servers,
             check=None if row.check is None else records.load_check(row.check),
+            seq=row.seq,
         )
         for row in connection.execute(
             select(standings, specs.c.check)
@@ -182,6 +190,7 @@ def _problems(connection: Connection) -> dict[str, dict[Verdict, Problem]]:
         for row in connection.execute(newest):
             found[row.name][kind] = Problem(
                 canary=row.id,
+                seq=row.seq,
                 outcome=Outcome(row.outcome),
                 reasons=tuple(json.loads(row.reasons)),
                 concluded_at=row.concluded_at,
@@ -218,7 +227,8 @@ def _in_flight(connection: Connection) -> dict[str, InFlight]:
     return {row.name: InFlight(count=row.number, oldest_at=row.oldest_at, overdue=row.overdue) for row in rows}
 
 
-def _looked_at(connection: Connection) -> dict[str, float | None]:
+def looked_at(connection: Connection) -> dict[str, float | None]:
+    """Tell when the last complete look into all folders of each mailbox began; None if there was none."""
     rows = connection.execute(
         select(
             folders.c.mailbox,

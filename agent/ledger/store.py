@@ -30,7 +30,7 @@ from agent.ledger.silences import Silence
 from agent.ledger.snapshot import Snapshot
 from agent.ledger.totals import adopt_buckets, buckets
 from agent.ledger.upgrade import Upgraded, upgrade
-from agent.ledger.writer import Transaction, Writer
+from agent.ledger.writer import Transaction, Work, Writer
 from checks.core.model import Attempt, Canary, Conclusion, Pending
 
 T = TypeVar("T")
@@ -249,6 +249,14 @@ class Ledger:
             LedgerError: the database says no.
         """
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, query)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run *work* in the writing thread; when this returns, it is on the disk.
+
+        Raises:
+            LedgerError: it could not be written; nothing of it was.
+        """
+        return await self._writer.do(work)
 
     def _read(self, query: Callable[[Connection], T]) -> T:
         try:

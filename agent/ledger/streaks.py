@@ -6,11 +6,12 @@ A row runs in order of start, while conclusions come in any order: a refusal is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
-from agent.ledger.schema import canaries
+from agent.ledger.schema import canaries, standings
 from checks.core.model import Verdict
 
 MEMBERS: dict[Verdict, frozenset[Verdict]] = {
@@ -26,6 +27,12 @@ BREAKERS: dict[Verdict, frozenset[Verdict]] = {
     Verdict.UNKNOWN: frozenset({Verdict.PASS, Verdict.WARN, Verdict.FAIL}),
 }
 """What ends each kind of streak. Not knowing ends none but its own beginning: it never hides a failure."""
+
+_AS_BAD: dict[Verdict, tuple[Verdict, ...]] = {
+    Verdict.WARN: (Verdict.WARN, Verdict.FAIL),
+    Verdict.FAIL: (Verdict.FAIL,),
+    Verdict.UNKNOWN: (Verdict.UNKNOWN,),
+}
 
 _SINCE = select(func.count()).where(
     canaries.c.name == bindparam("check"),
@@ -63,3 +70,43 @@ def move(connection: Connection, name: str, seq: int, verdict: Verdict, before: 
 def _count(connection: Connection, name: str, after: int, members: frozenset[Verdict]) -> int:
     values = {"check": name, "after": after, "members": sorted(members)}
     return int(connection.execute(_SINCE, values).scalar_one())
+
+
+def began(connection: Connection, kind: Verdict) -> Mapping[str, float]:
+    """Tell, for each check that has a streak of *kind*, when the first canary of it was started (Unix time)."""
+    inner = canaries.alias()
+    first = (
+        select(inner.c.seq)
+        .where(
+            inner.c.name == standings.c.name,
+            inner.c.seq > standings.c[f"{kind}_after"],
+            inner.c.verdict.in_(sorted(MEMBERS[kind])),
+        )
+        .order_by(inner.c.seq)
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = connection.execute(
+        select(standings.c.name, canaries.c.started_wall)
+        .select_from(standings.join(canaries, canaries.c.seq == first))
+        .where(standings.c[f"{kind}_streak"] > 0)
+    )
+    return {row.name: row.started_wall for row in rows}
+
+
+def better(connection: Connection, name: str, kind: Verdict, most: int) -> int:
+    """Count the canaries of check *name*, up to *most*, that were better than *kind* since the newest that was not.
+
+    As for a streak, the order is that of their start, and those of which nothing is known count for nothing.
+    """
+    newest = [standings.c[f"{one}_newest"] for one in _AS_BAD[kind]]
+    row = connection.execute(select(*newest).where(standings.c.name == name)).one_or_none()
+    if row is None:
+        return 0
+    found = (
+        select(canaries.c.seq)
+        .where(canaries.c.name == name, canaries.c.seq > max(row), canaries.c.verdict.in_(sorted(BREAKERS[kind])))
+        .limit(most)
+        .subquery()
+    )
+    return int(connection.execute(select(func.count()).select_from(found)).scalar_one())

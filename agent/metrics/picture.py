@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from agent.ledger import CheckStanding, Histogram, InFlight, Snapshot, Total
+from agent.ledger.notified import Outbox
 from agent.status import AgentView
 from checks.core.model import Check, Verdict
 from checks.core.servers import ServerTimes
@@ -13,6 +14,7 @@ from checks.core.verdict import current
 
 _NOTHING = Snapshot()
 _NO_CANARY = InFlight()
+_NO_PAGE = Outbox()
 
 
 class Picture:
@@ -93,6 +95,10 @@ class Picture:
     def looked_at(self, mailbox: str) -> float | None:
         """Tell when the last complete look into all folders of *mailbox* began; None if there was none."""
         return self._record.looked_at.get(mailbox)
+
+    def outbox(self, channel: str) -> Outbox:
+        """Tell how a channel of alerts does."""
+        return self._record.outboxes.get(channel, _NO_PAGE)
 
     def verdict(self, check: Check) -> Verdict:
         """Tell the current verdict of *check*; without a ledger nobody can know, which makes it `unknown`."""

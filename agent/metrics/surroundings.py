@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 
+from agent.config.alerts import HEARTBEAT
+from agent.ledger.notified import BEATS, NOTIFICATIONS, RESULTS
 from agent.metrics.family import Family, Row, family
 from agent.metrics.picture import Picture
 from checks.core.recognise import Ignored
@@ -142,6 +144,44 @@ def _report_success(picture: Picture) -> Iterator[Row]:
         yield (), status.sent_at
 
 
+@family(
+    "counter",
+    "notifications_total",
+    "Pages of the agent's own channels, by what became of them or of an attempt to send them; and its heartbeats.",
+    "channel",
+    "result",
+    recorded=True,
+)
+def _notifications(picture: Picture) -> Iterator[Row]:
+    for channel in picture.view.channels:
+        results = BEATS if channel == HEARTBEAT else RESULTS
+        counts = dict.fromkeys(results, 0.0)
+        counts |= {total.labels["result"]: total.value for total in picture.totals(channel, NOTIFICATIONS)}
+        for result, count in counts.items():
+            yield (channel, result), count
+
+
+@family("gauge", "notifications_waiting", "Pages that a channel has not taken yet.", "channel", recorded=True)
+def _waiting(picture: Picture) -> Iterator[Row]:
+    for channel in picture.view.channels:
+        if channel != HEARTBEAT:
+            yield (channel,), picture.outbox(channel).waiting
+
+
+@family(
+    "gauge",
+    "notification_last_success_timestamp_seconds",
+    "Unix time at which a channel last took something; absent before that.",
+    "channel",
+    recorded=True,
+)
+def _notified(picture: Picture) -> Iterator[Row]:
+    for channel in picture.view.channels:
+        success = picture.outbox(channel).success_wall
+        if success is not None:
+            yield (channel,), success
+
+
 @family("info", "build_info", "The version of the agent and of the Python that runs it.", "version", "python")
 def _build(picture: Picture) -> Iterator[Row]:
     yield (picture.view.version, platform.python_version()), {}
@@ -211,6 +251,9 @@ FAMILIES: tuple[Family, ...] = (
     _reload_success_at,
     _report_runs,
     _report_success,
+    _notifications,
+    _waiting,
+    _notified,
     _build,
     _ledger_up,
     _ledger_consistent,

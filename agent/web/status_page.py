@@ -53,6 +53,7 @@ class CheckLine:
     meaning: str | None
     fix: str | None
     silenced: Silence | None
+    maintenance: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ def _line(one: CheckNow, view: AgentView, known: Known, next_due: float | None) 
         meaning=shown.meaning if shown else None,
         fix=shown.fix if shown else None,
         silenced=silence_of(known.silences, one.check, view),
+        maintenance=view.maintenance.get(one.check.name, ""),
     )
 
 

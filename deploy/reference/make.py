@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from agent.config import model, pieces
+from agent.config import alerts, model, pieces
 from agent.config.documented import Words, words_of
 from agent.config.expectations import CheckSettings
 from agent.config.pieces import spell_duration
@@ -33,7 +33,7 @@ SINGLE: Mapping[str, type[Section]] = MappingProxyType(
         "agent": model.Agent,
         "web": model.Web,
         "metrics": model.Metrics,
-        "alerts": model.Alerts,
+        "alerts": alerts.Alerts,
         "report": model.Report,
         "sentry": model.Sentry,
     }
@@ -49,6 +49,7 @@ _NAMED_TYPES = (
     (pieces.HttpsUrl, "`https://` address"),
     (pieces.HttpUrl, "`http://` or `https://` address"),
     (pieces.LedgerUrl, "`sqlite:///FILE`"),
+    (pieces.TimeZone, "name of a time zone"),
     (pieces.Listen, "`ADDRESS:PORT`"),
     (pieces.Users, "mapping of names to: bcrypt hash, or `{file: PATH}` or `{env: NAME}` of one"),
     (pieces.RegularExpression, "regular expression"),

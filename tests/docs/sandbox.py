@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from support.page_receiver import receiving
 from support.process import AgentProcess, until
 
 from checks.lab import DEFAULT_PORTS, Lab
@@ -135,11 +136,15 @@ def box(root: Path) -> Iterator[Box]:
         else:
             shutil.copy(ROOT / name, checkout / name)
     _programs(root, checkout)
-    with Lab(checkout / ".lab") as lab:
+    with Lab(checkout / ".lab") as lab, receiving() as pager:
         content = yaml.safe_load(lab.info.settings.read_text())
         (checkout / "web-token").write_text("a-token-that-changes-of-state-demand\n")
         (checkout / "web-token").chmod(0o600)
         content["web"] = {"listen": "127.0.0.1:0", "token": {"file": str(checkout / "web-token")}}
+        (checkout / "pager-url").write_text(pager.url)
+        (checkout / "pager-url").chmod(0o600)
+        channel = {"name": "oncall", "kind": "webhook", "url": {"file": str(checkout / "pager-url")}}
+        content["alerts"] = {"channels": [channel]}
         for check in content["checks"].values():  # one canary each, which stays the newest for as long as this takes
             check.update(every="1h", late_after="5m", lost_after="10m")
         lab.info.settings.write_text(yaml.safe_dump(content))

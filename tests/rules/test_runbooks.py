@@ -11,6 +11,7 @@ import yaml
 from rules.conftest import DASHBOARDS, alerts
 from rules.test_alert_rules import exported
 
+from agent.config import alerts as alerts_section
 from agent.config import expectations, model
 from checks.core.model import Outcome, Verdict
 from checks.settings import Section
@@ -29,7 +30,7 @@ def settings() -> set[str]:
     """List every key of the agent's own settings."""
     models = [
         one
-        for module in (model, expectations)
+        for module in (model, alerts_section, expectations)
         for one in vars(module).values()
         if isinstance(one, type) and issubclass(one, Section)
     ]
@@ -64,7 +65,7 @@ def test_the_commands_in_runbooks_exist() -> None:
     used = {
         tuple(found.split())
         for book in BOOKS
-        for found in re.findall(r"(?m)(?:^|`)relaycanary ((?:ledger |lab )?[a-z][a-z-]+)", book.read_text())
+        for found in re.findall(r"(?m)(?:^|`)relaycanary ((?:ledger |lab |alerts )?[a-z][a-z-]+)", book.read_text())
     }
     assert used
     for command in used:

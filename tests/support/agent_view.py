@@ -74,6 +74,7 @@ def make_view(*checks: Check, now_at: float = NOW_AT, wall_offset: float = WALL_
         report=ReportStatus(sent=2, failed=1, sent_at=1_700_000_000.0),
         reload_success_at=NOW_AT - 50.0,
         audited=Audited(problems=0, at=NOW_AT - 20.0),
+        channels=("oncall",),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from agent.config.advice.hosts import HOST_RULES
+from agent.config.advice.paging import PAGING_RULES
 from agent.config.advice.proof import PROOF_RULES
 from agent.config.advice.providers import PROVIDER_RULES
 from agent.config.advice.rule import Advice, Context, Rule
@@ -12,7 +13,7 @@ from agent.config.advice.service import SERVICE_RULES
 from agent.config.advice.upkeep import UPKEEP_RULES
 from agent.config.settings import Sections
 
-RULES: tuple[Rule, ...] = (*HOST_RULES, *PROOF_RULES, *SERVICE_RULES, *PROVIDER_RULES, *UPKEEP_RULES)
+RULES: tuple[Rule, ...] = (*HOST_RULES, *PROOF_RULES, *SERVICE_RULES, *PROVIDER_RULES, *UPKEEP_RULES, *PAGING_RULES)
 
 __all__ = ["RULES", "Advice", "advise"]
 

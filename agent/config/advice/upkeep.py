@@ -14,18 +14,6 @@ from agent.config.settings import Sections
 _SOON = timedelta(days=30)
 
 
-def not_acted_on(context: Context) -> Iterator[Advice]:
-    """Advise on sections that are validated, but that nothing reads yet: silence would look like consent."""
-    alerts = context.sections.alerts
-    if alerts is None:
-        return
-    instead = "accepted, but not acted on by this version: alerts come by Prometheus (relaycanary rules)"
-    if alerts.channels:
-        yield Advice(("alerts", "channels"), instead)
-    if alerts.heartbeat is not None:
-        yield Advice(("alerts", "heartbeat"), instead)
-
-
 def client_id_is_missing(context: Context) -> Iterator[Advice]:
     """Advise on an app whose client ID nobody has written yet (AADSTS700016)."""
     for name, credential in context.sections.credentials.items():
@@ -103,7 +91,6 @@ def _mailboxes_of(paths: Iterable[str], sections: Sections) -> set[str]:
 
 
 UPKEEP_RULES: tuple[Rule, ...] = (
-    not_acted_on,
     client_id_is_missing,
     client_secret_runs_out,
     login_in_plain_text,

@@ -21,6 +21,7 @@ def build() -> Json:
             [_looks(), _throttled()],
             [_ignored(), _ledger(), _audit()],
             [_certificates(), _credentials()],
+            [_notifications(), _notified()],
             [_versions(), _scrapes()],
         ],
     )
@@ -166,6 +167,29 @@ def _audit() -> Json:
         [target(f"time() - relaycanary_ledger_last_audit_timestamp_seconds{{{WHERE}}}", "{{instance}}")],
         unit="s",
         size=(6, 8),
+    )
+
+
+def _notifications() -> Json:
+    return lines(
+        "Pages of its own channels",
+        "What became of the agent's own pages, by channel, and of its heartbeats; failed ones are tried again.",
+        [
+            target(
+                f"sum by (channel, result) (increase(relaycanary_notifications_total{{{WHERE}}}[$__rate_interval]))",
+                "{{channel}} {{result}}",
+            ),
+            target(f"relaycanary_notifications_waiting{{{WHERE}}}", "{{channel}} waiting"),
+        ],
+    )
+
+
+def _notified() -> Json:
+    return lines(
+        "Age of the last success",
+        "How long ago each channel last took something; only a heartbeat is regular.",
+        [target(f"time() - relaycanary_notification_last_success_timestamp_seconds{{{WHERE}}}", "{{channel}}")],
+        unit="s",
     )
 
 

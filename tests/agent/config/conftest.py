@@ -79,6 +79,9 @@ def workspace(tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatc
     made.secret("outside", "hunter2\n")
     made.secret("token", "eyJ0eXAiOiJKV1Qi\n")
     made.secret("empty", "\n")
+    made.secret("mail-url", "mailtos://user:hunter2@contoso.example\n")
+    made.secret("other-mail-url", "mailtos://user:hunter2@elsewhere.example\n")
+    made.secret("pagerduty-url", "pagerduty://hunter2@hunter3\n")
     monkeypatch.delenv("RELAYCANARY_TEST_UNSET", raising=False)
     monkeypatch.delenv("RELAYCANARY_CONFIG", raising=False)
     return made

@@ -13,11 +13,11 @@ def test_settings_that_can_be_used_are_summed_up_in_one_line(workspace, capsys):
 
 
 def test_warnings_go_to_standard_error_and_do_not_fail(workspace, edited, capsys):
-    file = workspace.write(edited(("paths:\n", "alerts: {heartbeat: {url: {file: k1}}}\npaths:\n")))
+    file = workspace.write(edited(("paths:\n", "alerts: {channels: [{url: {file: mail-url}}]}\npaths:\n")))
     assert check_config(file) == 0
     out, err = capsys.readouterr()
     assert out.endswith("2 credentials, 1 warning\n")
-    assert err.startswith(f"{file}:6: warning: alerts.heartbeat: accepted, but not acted on by this version: ")
+    assert err.startswith(f"{file}:6: warning: alerts.channels[0].url: this channel sends mail, ")
 
 
 def test_problems_go_to_standard_error_one_a_line_and_fail(workspace, capsys):

@@ -298,17 +298,32 @@ ADVISED = {
             )
         ],
     ),
-    "sections that this version does not act on": (
+    "a channel that is mail by what is tested": (
+        [("mailboxes:\n", "alerts: {channels: [{url: {file: mail-url}}]}\nmailboxes:\n")],
         [
             (
-                "mailboxes:\n",
-                "alerts: {heartbeat: {url: {file: k1}}}\nmailboxes:\n",
+                "14: warning: alerts.channels[0].url: this channel sends mail, by what path relay tests: a page about"
+                " failing mail may never come; have another channel that is no mail (chat, SMS, on-call), and a"
+                " heartbeat"
             )
         ],
+    ),
+    "a channel that is mail by others": (
+        [("mailboxes:\n", "alerts: {channels: [{url: {file: other-mail-url}}]}\nmailboxes:\n")],
         [
             (
-                "14: warning: alerts.heartbeat: accepted, but not acted on by this version: alerts come by Prometheus"
-                " (relaycanary rules)"
+                "14: warning: alerts.channels[0].url: this channel sends mail, and mail is what is tested: a page about"
+                " failing mail may never come; have another channel that is no mail (chat, SMS, on-call), and a"
+                " heartbeat"
+            )
+        ],
+    ),
+    "PagerDuty by Apprise": (
+        [("mailboxes:\n", "alerts: {channels: [{url: {file: pagerduty-url}}]}\nmailboxes:\n")],
+        [
+            (
+                "14: warning: alerts.channels[0].url: PagerDuty by Apprise gets no key for each incident, so its alerts"
+                " are not resolved one by one: use kind: pagerduty with routing_key"
             )
         ],
     ),
@@ -522,8 +537,6 @@ def test_the_documented_example_is_warned_of_what_it_is(workspace, edited, monke
     said = workspace.warnings(edited(name="good/design.yaml"), now=NOW)
     assert [warning.split(": ")[2] for warning in said] == [
         "paths.submission.credential",
-        "alerts.channels",
-        "alerts.heartbeat",
     ]
 
 

@@ -10,6 +10,7 @@ import pytest
 from support.make import refused
 
 from agent.ledger import CheckStanding, Histogram, InFlight, Problem, Snapshot, Total, records
+from agent.ledger.notified import BEATS, RESULTS, Outbox
 from agent.metrics import FAMILIES
 from agent.status import AgentView
 from checks.core.model import Check, Outcome, Reply, Stage, Verdict
@@ -82,6 +83,9 @@ CONTRACT = {
     "config_last_reload_success_timestamp_seconds": ("gauge", ()),
     "report_runs_total": ("counter", ("result",)),
     "report_last_success_timestamp_seconds": ("gauge", ()),
+    "notifications_total": ("counter", ("channel", "result")),
+    "notifications_waiting": ("gauge", ("channel",)),
+    "notification_last_success_timestamp_seconds": ("gauge", ("channel",)),
     "build_info": ("info", ("version", "python")),
     "ledger_up": ("gauge", ()),
     "ledger_consistent": ("gauge", ()),
@@ -128,6 +132,7 @@ def eventful() -> Snapshot:
         standings={"relay-inbox": standing()},
         in_flight={"relay-inbox": InFlight(count=1, oldest_at=NOW_AT - 20)},
         looked_at={"inbox": NOW_AT - 5},
+        outboxes={"oncall": Outbox(waiting=1, success_wall=1_700_000_000.0)},
         began_wall=1.5e9,
     )
 
@@ -144,7 +149,9 @@ def standing(**changes: Any) -> CheckStanding:
         end_to_end=1.5,
         observation_gap=0.5,
         scl=-1,
-        problems={Verdict.FAIL: Problem(canary="c0", outcome=Outcome.LOST, reasons=(), concluded_at=NOW_AT - 900)},
+        problems={
+            Verdict.FAIL: Problem(canary="c0", seq=1, outcome=Outcome.LOST, reasons=(), concluded_at=NOW_AT - 900)
+        },
         servers=records.dump(ServerTimes, TIMES),
     )
     return replace(newest, **changes)
@@ -420,7 +427,7 @@ def test_a_refusal_is_told_with_its_codes_and_our_words_and_with_none_of_the_ser
 ) -> None:
     refusal = replace(refused(Stage.RCPT, 550, "5.7.64"), reply=Reply(code=550, enhanced=enhanced, text="a-secret"))
     problem = Problem(
-        canary="c1", outcome=Outcome.REJECTED, reasons=("a-secret",), concluded_at=NOW_AT - 9, attempt=refusal
+        canary="c1", seq=1, outcome=Outcome.REJECTED, reasons=("a-secret",), concluded_at=NOW_AT - 9, attempt=refusal
     )
     failing = standing(problems={Verdict.FAIL: problem}, streaks={Verdict.FAIL: 3, Verdict.WARN: 4})
     shown = scrape(view(check()), replace(eventful(), standings={"relay-inbox": failing}))
@@ -454,3 +461,21 @@ def test_a_result_that_no_standard_knows_makes_no_series_of_its_own(
 
     assert shown.value("authentication_total", **RELAY, mechanism="spf", result="other") == 20
     assert {one["result"] for one in shown.series("authentication_total")} == {"pass", "fail", "other"}
+
+
+def test_every_channel_shows_every_result_from_the_start_and_what_waits_for_it(
+    scrape: Scraper, check: Callable[..., Check], view: Callable[..., AgentView]
+) -> None:
+    told = replace(view(check()), channels=("oncall", "heartbeat"))
+    sent = Total(owner="oncall", metric="notifications", labels={"result": "sent"}, value=3)
+    ledger = Snapshot(totals=[sent], outboxes={"oncall": Outbox(waiting=2, success_wall=1234.5)})
+    shown = scrape(told, ledger)
+    found = {
+        (channel, result): shown.value("notifications_total", channel=channel, result=result)
+        for channel, results in (("oncall", RESULTS), ("heartbeat", BEATS))
+        for result in results
+    }
+    assert found == {**dict.fromkeys(found, 0.0), ("oncall", "sent"): 3.0}
+    assert shown.value("notifications_waiting", channel="oncall") == 2
+    assert shown.value("notification_last_success_timestamp_seconds", channel="oncall") == 1234.5
+    assert len(shown.series("notification_last_success_timestamp_seconds")) == 1

@@ -1,0 +1,1 @@
+"""The ways to tell people: one file each. `build` makes them from the settings."""

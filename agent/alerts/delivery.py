@@ -1,0 +1,167 @@
+"""Send what is in the outbox: one worker a channel, so that a channel which hangs delays no other.
+
+A page is sent at least once: it is struck off after the other side took it, and an agent that dies in between sends it
+again, under the same key. One that is not taken is tried again, at growing intervals, for as long as it is true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import structlog
+
+from agent.alerts import page as pages
+from agent.alerts.channels.port import Channel, NotSent
+from agent.alerts.page import Event, Page
+from agent.ledger import LedgerError
+from agent.ledger.alert_store import AlertStore
+from agent.ledger.outbox import WaitingPage
+from agent.supervise import supervise
+from agent.words import age
+from checks.ports import Clock
+
+_log = structlog.get_logger("alerts")
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
+_PATIENCE = 30.0
+_LONGEST_NAP = 60.0
+_RETRY_LEDGER = 2.0
+_LAST_MOMENT = 5.0
+_STALE = 120.0
+_OLD_NEWS = 86400.0
+"""How long it is tried to tell that something is over, in seconds; that it lasts, is tried for as long as it does."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """Sends the pages of one channel, one after the other, the most urgent first."""
+
+    channel: Channel
+    store: AlertStore
+    clock: Clock
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self) -> None:
+        """Send pages for ever. Whoever holds `sending` keeps the next one back."""
+        while True:
+            self.news.clear()
+            try:
+                async with self.sending:
+                    page, due_at = await self.store.next_page(self.channel.name, self.clock.steady())
+                    if page is not None:
+                        await self._send(page)
+                        continue
+            except LedgerError as error:
+                _log.error("alerts.ledger_failed", channel=self.channel.name, why=str(error))
+                due_at = self.clock.steady() + _RETRY_LEDGER
+            await self._nap(_LONGEST_NAP if due_at is None else due_at - self.clock.steady())
+
+    async def finish(self) -> None:
+        """Wait until the page that is being sent is sent, and keep back the next one, for good."""
+        await self.sending.acquire()
+
+    async def _send(self, waiting: WaitingPage) -> None:
+        told = {"channel": self.channel.name, "incident": waiting.incident, "what": waiting.event}
+        try:
+            page = _dated(pages.load(waiting.content), waiting, self.clock.now().timestamp())
+            async with asyncio.timeout(_PATIENCE):
+                await self.channel.send(page, waiting.seq)
+        except NotSent as problem:
+            await self._not_sent(waiting, str(problem), problem.retry_after)
+        except TimeoutError:
+            await self._not_sent(waiting, f"no answer within {_PATIENCE:.0f} s", None)
+        except Exception as defect:  # noqa: BLE001 - a library for a hundred services: one must not stop the others
+            await self._not_sent(waiting, f"the channel failed: {_where(defect)}", None)
+        else:
+            await self.store.sent(waiting, wall=self.clock.now().timestamp())
+            _log.info("alerts.sent", **told, attempts=waiting.attempts + 1)
+
+    async def _not_sent(self, waiting: WaitingPage, why: str, wish: float | None) -> None:
+        told = {"channel": self.channel.name, "incident": waiting.incident, "what": waiting.event, "why": why}
+        old = self.clock.now().timestamp() - waiting.written_wall > _OLD_NEWS
+        if waiting.event == Event.RESOLVED and old:
+            _log.error("alerts.given_up", **told, attempts=waiting.attempts + 1)
+            await self.store.not_sent(waiting, why, due_at=None)
+            return
+        pause = backoff(waiting.attempts, wish)
+        _log.warning("alerts.not_sent", **told, attempts=waiting.attempts + 1, again_in=round(pause, 1))
+        await self.store.not_sent(waiting, why, due_at=self.clock.steady() + pause)
+
+    async def _nap(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self.news.wait()
+        except TimeoutError:
+            return
+
+
+def backoff(attempts: int, wish: float | None = None) -> float:
+    """Say for how many seconds to leave a channel alone after *attempts* failures before this one.
+
+    It doubles, up to five minutes, with up to half of it taken off at random: agents that failed together shall not
+    come back together. The channel's own *wish* is respected.
+    """
+    pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(attempts, 16))
+    return max(pause * random.uniform(0.5, 1.0), wish or 0.0)  # noqa: S311 - nothing secret hangs on it
+
+
+def _dated(page: Page, waiting: WaitingPage, now: float) -> Page:
+    late = now - waiting.written_wall
+    if late < _STALE:
+        return page
+    words = f"This was written {age(late)} ago, and could not be sent sooner."
+    return replace(page, note=f"{page.note} {words}".strip())
+
+
+def _where(defect: Exception) -> str:
+    """Tell the place of a defect and not its words or values, which may hold the URL of the channel."""
+    place = traceback.extract_tb(defect.__traceback__)[-1]
+    return f"{type(defect).__name__} in {Path(place.filename).name}, line {place.lineno}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Delivery:
+    """The workers of all channels that the settings name."""
+
+    store: AlertStore
+    clock: Clock
+    workers: dict[str, Worker] = field(default_factory=dict)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def apply(self, channels: Mapping[str, Channel]) -> None:
+        """Work for *channels* from now on. What waits for one that is gone is given up, and it is said."""
+        await self.close()
+        try:
+            for name, number in (await self.store.abandon(channels.keys())).items():
+                _log.error("alerts.given_up", channel=name, pages=number, why="the settings do not have the channel")
+            for name in channels:
+                await self.store.retry_all(name, at=self.clock.steady())
+        except LedgerError as error:
+            _log.error("alerts.ledger_failed", why=str(error))
+        self.workers = {name: Worker(channel=one, store=self.store, clock=self.clock) for name, one in channels.items()}
+        self.tasks = [
+            asyncio.create_task(supervise(f"channel {name}", worker.run, self.clock), name=f"channel {name}")
+            for name, worker in self.workers.items()
+        ]
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        for worker in self.workers.values():
+            worker.news.set()
+
+    async def close(self) -> None:
+        """Give what is being sent a moment, then stop: what is cut off is sent again."""
+        if self.workers:
+            finishing = [asyncio.ensure_future(worker.finish()) for worker in self.workers.values()]
+            await asyncio.wait(finishing, timeout=_LAST_MOMENT)
+            for one in finishing:
+                one.cancel()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.workers, self.tasks = {}, []

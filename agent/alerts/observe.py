@@ -1,0 +1,120 @@
+"""Put the scene together from what the ledger has on record and what the agent knows of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from agent.alerts.policy import Policy
+from agent.alerts.scene import Place, Scene
+from agent.alerts.signs import KINDS, Signs
+from agent.ledger import Silence, Snapshot
+from agent.ledger.alerting import Reading
+from agent.status import AgentView, MailboxView
+from checks.core import verdict
+from checks.core.model import Check, Verdict
+
+_SLACK = 60.0
+"""What a mailbox may be behind its time, beside three times its interval, in seconds: as the rules of Prometheus."""
+
+
+@dataclass(slots=True)
+class Observer:
+    """Looks at the agent again and again. `unknown_at` remembers since when each check has been unknown."""
+
+    unknown_at: dict[str, float] = field(default_factory=dict)
+    began_at: float | None = None
+
+    def scene(self, view: AgentView, reading: Reading, policy: Policy, now: datetime) -> Scene:
+        """Tell how everything stands now."""
+        if self.began_at is None:
+            self.began_at = view.now_at
+        blind = {one.name: self._blind_for(one, view, reading.snapshot) for one in view.mailboxes}
+        checks = [one.check for one in view.checks]
+        self.unknown_at = {name: at for name, at in self.unknown_at.items() if name in {one.name for one in checks}}
+        return Scene(
+            site=view.site,
+            now=now.timestamp(),
+            checks=[self._signs(check, view, reading, blind) for check in checks],
+            paths={one.name: Place(one.method, one.endpoint.host, one.endpoint.port) for one in view.paths},
+            mailboxes={one.name: _mailbox(one) for one in view.mailboxes},
+            credentials=policy.credentials,
+            muted=frozenset(muted(checks, view.site, policy, reading.silences, now)),
+        )
+
+    def _blind_for(self, mailbox: MailboxView, view: AgentView, snapshot: Snapshot) -> float:
+        """Tell for how long nobody has been able to look into a mailbox; 0 where somebody does.
+
+        What is on record from before we began says nothing: the agent was away.
+        """
+        began_at = self.began_at if self.began_at is not None else view.now_at
+        status = mailbox.status
+        looked_at = max(snapshot.looked_at.get(mailbox.name) or began_at, began_at)
+        since_at = looked_at + 3 * status.look_interval + _SLACK
+        if not status.up:
+            since_at = min(since_at, max(status.since_at or began_at, began_at))
+        return max(0.0, view.now_at - since_at)
+
+    def _signs(self, check: Check, view: AgentView, reading: Reading, blind: Mapping[str, float]) -> Signs:
+        snapshot = reading.snapshot
+        found, _ = verdict.current(snapshot.standing_of(check), view.now_at)
+        if found is not Verdict.UNKNOWN:
+            self.unknown_at.pop(check.name, None)
+        since_at = self.unknown_at.setdefault(check.name, view.now_at) if found is Verdict.UNKNOWN else view.now_at
+        standing = snapshot.standings.get(check.name)
+        in_flight = snapshot.in_flight.get(check.name)
+        overdue = in_flight.overdue if in_flight is not None and found is not Verdict.UNKNOWN else 0
+        signs = Signs(
+            check=check,
+            verdict=found,
+            overdue=overdue,
+            overdue_since=_overdue_since(overdue, snapshot, check, view.wall_offset),
+            blind_for=blind.get(check.mailbox, 0.0),
+            unknown_for=view.now_at - since_at,
+        )
+        if standing is None or (standing.check is not None and not verdict.proves(standing.check, check)):
+            return signs  # what came of another check by the same name says nothing about this one
+        return Signs(
+            check=check,
+            verdict=found,
+            streaks=standing.streaks,
+            better={kind: reading.better.get((check.name, kind), 0) for kind in KINDS},
+            began={kind: reading.began[kind][check.name] for kind in KINDS if check.name in reading.began[kind]},
+            problems=standing.problems,
+            overdue=signs.overdue,
+            overdue_since=signs.overdue_since,
+            blind_for=signs.blind_for,
+            unknown_for=signs.unknown_for,
+            newest=standing.seq,
+        )
+
+
+def muted(
+    checks: Sequence[Check], site: str, policy: Policy, silences: Sequence[Silence], now: datetime
+) -> Mapping[str, str]:
+    """Tell, by check, why nobody is to be woken for it now: under maintenance, or silenced."""
+    windows = [(one, until) for one in policy.windows if (until := one.until(now)) is not None]
+    held = [one for one in silences if one.holds(now.timestamp())]
+    found: dict[str, str] = {}
+    for check in checks:
+        for window, until in windows:
+            if window.fits(check=check.name, path=check.path):
+                found.setdefault(check.name, f"maintenance {window.name} until {until:%a %H:%M %Z}")
+        for silence in held:
+            if silence.fits(check=check.name, path=check.path, site=site):
+                found.setdefault(check.name, f"silenced by {silence.author}: {silence.reason}")
+    return found
+
+
+def _mailbox(one: MailboxView) -> Place:
+    status = one.status
+    words = "" if status.up else ": ".join(part for part in (status.reason, status.detail) if part)
+    return Place(one.kind, one.endpoint.host, one.endpoint.port, words)
+
+
+def _overdue_since(overdue: int, snapshot: Snapshot, check: Check, offset: float) -> float | None:
+    in_flight = snapshot.in_flight.get(check.name)
+    if not overdue or in_flight is None or in_flight.oldest_at is None:
+        return None
+    return in_flight.oldest_at + offset

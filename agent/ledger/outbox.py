@@ -1,0 +1,96 @@
+"""The outbox of pages: what waits for a channel, and what became of it. Sent at least once, and given up aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, case, delete, func, select, update
+
+from agent.ledger.notified import IS_WAITING, count, succeeded
+from agent.ledger.schema import incidents, pages
+from agent.ledger.writer import Transaction
+
+_LONGEST_PROBLEM = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingPage:
+    """A page that is to be sent. `attempts` counts those that failed; `written_wall` is Unix time."""
+
+    seq: int
+    incident: str
+    channel: str
+    event: str
+    content: str
+    written_wall: float
+    attempts: int
+
+
+def next_page(connection: Connection, channel: str, now: float) -> tuple[WaitingPage | None, float | None]:
+    """Return the page for *channel* that is due and most urgent; or, where none is, when the next one will be due."""
+    mine = (pages.c.channel == channel) & IS_WAITING
+    urgency = case({"critical": 0, "warning": 1}, value=pages.c.severity, else_=2)
+    row = connection.execute(
+        select(*(pages.c[name] for name in WaitingPage.__dataclass_fields__))
+        .where(mine, pages.c.due_at <= now)
+        .order_by(urgency, pages.c.seq)
+        .limit(1)
+    ).one_or_none()
+    if row is not None:
+        return WaitingPage(**row._asdict()), None
+    return None, connection.execute(select(func.min(pages.c.due_at)).where(mine)).scalar()
+
+
+def retry_all(transaction: Transaction, channel: str, *, at: float) -> None:
+    """Make everything that waits for *channel* due: its settings may be right now, or the agent was away."""
+    connection = transaction.connection
+    connection.execute(update(pages).where(pages.c.channel == channel, IS_WAITING).values(due_at=at))
+
+
+def sent(transaction: Transaction, page: WaitingPage, *, wall: float) -> None:
+    """Write down that a channel took a page, superseded meanwhile or not."""
+    values = {"state": "sent", "sent_wall": wall, "attempts": page.attempts + 1, "problem": None}
+    transaction.connection.execute(update(pages).where(pages.c.seq == page.seq).values(**values))
+    succeeded(transaction, page.channel, wall)
+
+
+def not_sent(transaction: Transaction, page: WaitingPage, why: str, *, due_at: float | None) -> None:
+    """Write down that a channel did not take a page; it is tried again at *due_at*, or given up where that is None."""
+    values = {"attempts": page.attempts + 1, "problem": why[:_LONGEST_PROBLEM]}
+    this = pages.c.seq == page.seq
+    transaction.connection.execute(update(pages).where(this).values(**values))
+    count(transaction, page.channel, "failed")
+    if due_at is not None:
+        transaction.connection.execute(update(pages).where(this, IS_WAITING).values(due_at=due_at))
+    elif transaction.connection.execute(update(pages).where(this, IS_WAITING).values(state="abandoned")).rowcount:
+        count(transaction, page.channel, "abandoned")
+
+
+def abandon(transaction: Transaction, kept: Collection[str]) -> dict[str, int]:
+    """Give up what waits for channels that are no longer among those *kept*; return how many pages, by channel."""
+    connection = transaction.connection
+    foreign = pages.c.channel.not_in(list(kept)) & IS_WAITING
+    rows = connection.execute(select(pages.c.channel, func.count()).where(foreign).group_by(pages.c.channel)).all()
+    connection.execute(update(pages).where(foreign).values(state="abandoned"))
+    for channel, number in rows:
+        count(transaction, channel, "abandoned", number)
+    return {row[0]: row[1] for row in rows}
+
+
+def untold_since(connection: Connection) -> float | None:
+    """Tell since when (Unix time) an open incident has been untold to everybody; None if none is."""
+    one = pages.alias()
+    told = select(one.c.seq).where(one.c.incident == incidents.c.id, one.c.state == "sent").exists()
+    found = (
+        select(func.min(pages.c.written_wall))
+        .join(incidents, incidents.c.id == pages.c.incident)
+        .where(IS_WAITING, incidents.c.closed_wall.is_(None), ~told)
+    )
+    return connection.execute(found).scalar()
+
+
+def prune(connection: Connection, *, before: float, limit: int) -> int:
+    """Delete incidents that were closed before a moment (Unix time), with their pages; return how many went."""
+    old = select(incidents.c.id).where(incidents.c.closed_wall < before).limit(limit)
+    return connection.execute(delete(incidents).where(incidents.c.id.in_(old))).rowcount

@@ -1,0 +1,292 @@
+"""The outbox: nothing that is owed is forgotten, whatever dies; nothing is given up in silence."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from alerts.sender import a_hook, a_page, new_page, write
+from support.page_receiver import Got, Receiver
+from support.simulation import PatientLedger, SimulatedClock, SimulatedLoop, simulate
+
+from agent.alerts.channels.port import NotSent
+from agent.alerts.delivery import Delivery, backoff
+from agent.alerts.page import Event, Page
+from agent.clock import SystemClock
+from agent.ledger import Ledger, Retention
+from agent.ledger.alert_store import AlertStore
+from agent.ledger.alerting import StoredIncident
+
+pytestmark = pytest.mark.anyio
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+async def results(ledger: Ledger, channel: str = "hook") -> dict[str, float]:
+    picture = await ledger.snapshot()
+    mine = [one for one in picture.totals if (one.owner, one.metric) == (channel, "notifications")]
+    return {one.labels["result"]: one.value for one in mine}
+
+
+async def until(condition: Callable[[], object], within: float = 60.0) -> None:
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def settled(ledger: Ledger, expected: dict[str, float], channel: str = "hook") -> None:
+    """Wait until the books say so: an answer is written down a moment after it came."""
+    async with asyncio.timeout(60):
+        while (found := await results(ledger, channel)) != expected:
+            assert all(found.get(name, 0) <= number for name, number in expected.items()), found
+            await asyncio.sleep(0.01)
+
+
+class Scripted:
+    """A channel that takes, or does not, as it is told."""
+
+    def __init__(self, name: str = "hook", *failures: Exception | None) -> None:
+        self.name = name
+        self.failures = list(failures)
+        self.taken: list[tuple[Page, int]] = []
+        self.tries = 0
+
+    async def send(self, page: Page, number: int) -> None:
+        self.tries += 1
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        self.taken.append((page, number))
+
+
+async def test_a_page_is_sent_once_struck_off_and_counted(url: str, receiver: Receiver) -> None:
+    with Ledger(url) as ledger:
+        store = AlertStore(ledger)
+        delivery = Delivery(store=store, clock=SystemClock())
+        await delivery.apply({"hook": a_hook(receiver.url)})
+        await write(store, new_page(a_page()))
+        delivery.wake()
+        await settled(ledger, {"sent": 1})
+        picture = await ledger.snapshot()
+        assert picture.outboxes["hook"].waiting == 0
+        assert picture.outboxes["hook"].success_wall is not None
+        await delivery.close()
+    assert [one.json["title"] for one in receiver.got] == ["Path relay takes no mail"]
+
+
+@contextmanager
+def process(url: str, target: str, mode: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(TESTS / "alerts" / "sender.py"), url, target, mode]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+async def sends_what_waits(url: str, receiver: Receiver, number: int) -> list[Got]:
+    """Be the next agent: return all that has arrived once nothing waits any more."""
+    with Ledger(url) as ledger:
+        delivery = Delivery(store=AlertStore(ledger), clock=SystemClock())
+        await delivery.apply({"hook": a_hook(receiver.url)})
+        await until(lambda: len(receiver.got) >= number)
+        await settled(ledger, {"sent": 1})
+        await delivery.close()
+    return receiver.got
+
+
+async def test_a_page_survives_an_agent_that_is_killed_before_it_is_sent(url: str, receiver: Receiver) -> None:
+    with process(url, receiver.url, "hold") as child:
+        assert child.stdout is not None
+        async with asyncio.timeout(60):
+            assert (await asyncio.to_thread(child.stdout.readline)).strip() == "written"
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+    assert receiver.got == []
+    assert len(await sends_what_waits(url, receiver, 1)) == 1
+
+
+async def test_a_page_is_sent_again_under_its_id_by_an_agent_that_was_killed_before_it_was_answered(
+    url: str, receiver: Receiver
+) -> None:
+    here, killed = threading.Event(), threading.Event()
+    take = receiver.take
+
+    def held(request: Got) -> tuple[int, dict[str, str]]:
+        found = take(request)
+        here.set()
+        assert killed.wait(60)
+        return found
+
+    receiver.take = held  # type: ignore[method-assign]
+    with process(url, receiver.url, "send") as child:
+        assert await asyncio.to_thread(here.wait, 60)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+        killed.set()
+    receiver.take = take  # type: ignore[method-assign]
+    first, again = await sends_what_waits(url, receiver, 2)
+    assert first.headers["webhook-id"] == again.headers["webhook-id"]
+    assert first.json == again.json
+
+
+@pytest.fixture
+async def stand(url: str) -> AsyncIterator[tuple[Ledger, AlertStore]]:
+    with Ledger(url) as ledger:
+        yield ledger, AlertStore(ledger)
+
+
+def at_once(_attempts: int, _wish: float | None = None) -> float:
+    return 0.0
+
+
+async def test_a_page_that_is_not_taken_is_tried_again_until_it_is(stand, monkeypatch, receiver: Receiver) -> None:
+    monkeypatch.setattr("agent.alerts.delivery.backoff", at_once)
+    ledger, store = stand
+    receiver.answers = [(500, {}), (429, {"Retry-After": "1"}), (404, {})]
+    await write(store, new_page(a_page()))
+    delivery = Delivery(store=store, clock=SystemClock())
+    await delivery.apply({"hook": a_hook(receiver.url)})
+    await settled(ledger, {"failed": 3, "sent": 1})
+    await delivery.close()
+    assert len({one.headers["webhook-id"] for one in receiver.got}) == 1
+
+
+async def test_a_channel_that_fails_or_breaks_delays_no_other(stand, capfd) -> None:
+    ledger, store = stand
+    broken, fine = Scripted("broken", RuntimeError("https://secret.example")), Scripted("fine")
+    await write(store, new_page(a_page(), channel="broken"), new_page(a_page(), channel="fine"))
+    delivery = Delivery(store=store, clock=SystemClock())
+    await delivery.apply({"broken": broken, "fine": fine})
+    await settled(ledger, {"sent": 1}, "fine")
+    await settled(ledger, {"failed": 1}, "broken")
+    await delivery.close()
+    assert "secret.example" not in "".join(capfd.readouterr())
+
+
+async def test_a_newer_page_takes_the_place_of_one_that_still_waits_and_it_is_counted(stand) -> None:
+    ledger, store = stand
+    await write(store, new_page(a_page()))
+    await write(store, new_page(a_page(Event.RESOLVED)))
+    channel = Scripted()
+    delivery = Delivery(store=store, clock=SystemClock())
+    await delivery.apply({"hook": channel})
+    await settled(ledger, {"superseded": 1, "sent": 1})
+    await delivery.close()
+    assert [page.event for page, _ in channel.taken] == [Event.RESOLVED]
+
+
+async def test_the_most_urgent_page_goes_first(stand) -> None:
+    _, store = stand
+    for incident, severity in (("i1", "info"), ("i2", "warning"), ("i3", "critical"), ("i4", "critical")):
+        await write(store, new_page(a_page(incident=incident), incident, severity=severity))
+    order = []
+    while (page := (await store.next_page("hook", SystemClock().steady()))[0]) is not None:
+        order.append(page.incident)
+        await store.sent(page, wall=1.0)
+    assert order == ["i3", "i4", "i2", "i1"]
+
+
+async def test_what_waits_for_a_channel_that_the_settings_lose_is_given_up_aloud(stand, capfd) -> None:
+    ledger, store = stand
+    await write(store, new_page(a_page(), channel="gone"))
+    delivery = Delivery(store=store, clock=SystemClock())
+    await delivery.apply({"hook": Scripted()})
+    await delivery.close()
+    assert await results(ledger, "gone") == {"abandoned": 1}
+    assert "gone" in "".join(capfd.readouterr())
+
+
+async def test_it_is_known_since_when_nobody_could_be_told_of_an_open_incident(stand) -> None:
+    _, store = stand
+    assert (await store.pulse([])).untold_wall is None
+    await write(store, new_page(a_page()), new_page(a_page(), channel="chat"), wall=1000.0)
+    assert (await store.pulse([])).untold_wall == 1000.0
+    page, _ = await store.next_page("chat", SystemClock().steady())
+    assert page is not None
+    await store.sent(page, wall=1001.0)
+    assert (await store.pulse([])).untold_wall is None  # somebody knows
+
+
+async def test_incidents_that_are_long_over_go_with_their_pages(stand) -> None:
+    ledger, store = stand
+    await write(store, new_page(a_page()))
+    closed = StoredIncident(id="i1", state="{}", opened_wall=0.0, closed_wall=1000.0)
+    await store.write([closed], [], at=0.0, wall=1000.0)
+    keep = Retention(rows=86400)
+    assert await ledger.prune(now=1000.0 + 86400, keep=keep) == 0
+    assert await ledger.prune(now=1001.0 + 86400, keep=keep) == 1
+    assert (await store.next_page("hook", 1e12)) == (None, None)
+
+
+def test_the_pauses_between_attempts_grow_to_five_minutes_and_no_two_agents_keep_step() -> None:
+    for attempts, whole in ((0, 2), (1, 4), (5, 64), (9, 300), (10_000, 300)):
+        pauses = [backoff(attempts) for _ in range(50)]
+        assert all(whole / 2 <= pause <= whole for pause in pauses)
+        assert len(set(pauses)) > 1
+    assert backoff(0, 600.0) == 600.0
+
+
+@pytest.mark.parametrize(("event", "given_up"), [(Event.RESOLVED, True), (Event.OPENED, False)])
+def test_that_it_lasts_is_tried_for_ever_and_that_it_is_over_for_a_while(
+    tmp_path: Path, event, given_up, monkeypatch
+) -> None:
+    monkeypatch.setattr("agent.alerts.delivery._OLD_NEWS", 3600.0)
+    loop = SimulatedLoop()
+    clock = SimulatedClock(loop)
+    channel = Scripted("hook", *[NotSent("no")] * 2000)
+
+    async def story() -> dict[str, float]:
+        with PatientLedger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+            store = AlertStore(ledger)
+            await store.write(
+                [StoredIncident(id="i1", state="{}", opened_wall=clock.steady())],
+                [new_page(a_page(event))],
+                at=clock.steady(),
+                wall=clock.now().timestamp(),
+            )
+            delivery = Delivery(store=store, clock=clock)
+            await delivery.apply({"hook": channel})
+            await clock.sleep(2 * 3600)
+            await delivery.close()
+            return await results(ledger)
+
+    found = simulate(story(), loop)
+    assert found.get("abandoned", 0) == given_up
+    assert (channel.tries > 30) is not given_up  # every five minutes, and sooner at first
+    assert channel.tries == found["failed"]
+
+
+def test_a_page_that_comes_late_says_so(tmp_path: Path) -> None:
+    loop = SimulatedLoop()
+    clock = SimulatedClock(loop)
+    channel = Scripted("hook", *[NotSent("no")] * 8)
+
+    async def story() -> None:
+        with PatientLedger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+            store = AlertStore(ledger)
+            incident = StoredIncident(id="i1", state="{}", opened_wall=clock.steady())
+            now = clock.now().timestamp()
+            await store.write([incident], [new_page(a_page())], at=clock.steady(), wall=now)
+            delivery = Delivery(store=store, clock=clock)
+            await delivery.apply({"hook": channel})
+            await clock.sleep(3600)
+            await delivery.close()
+
+    simulate(story(), loop)
+    ((page, _),) = channel.taken
+    assert page.note.startswith("This was written ")
+    assert page.note.endswith(" ago, and could not be sent sooner.")
