@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from agent.ledger import records
 from agent.ledger.facts import ATTRIBUTED
-from agent.ledger.schema import canaries, folders, histograms, meta, runs, specs, totals
+from agent.ledger.schema import canaries, folders, histograms, meta, pages, runs, specs, totals
 from agent.ledger.totals import Changes, apply
 
 _NAME = "began_anew"
@@ -66,9 +66,11 @@ def begin_anew(connection: Connection, beginning: Beginning) -> None:
     Looks from now on prove nothing about canaries that were on their way when the copy was made: their messages may
     have been deleted since. Counters begin at zero, since a counter that goes back is taken for one that does: what
     was counted before would be counted again.
+    Pages that waited to be sent then are of the past, and are not.
     """
     mark(connection, beginning)
     connection.execute(update(folders).values(since_at=beginning.at))
+    connection.execute(update(pages).where(pages.c.state == "waiting").values(state="abandoned"))
     connection.execute(delete(histograms))
     connection.execute(delete(totals).where(totals.c.metric != ATTRIBUTED))  # what was learned of a tenant stays true
     changes = Changes()
