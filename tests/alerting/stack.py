@@ -170,7 +170,7 @@ class Stack:
     def _prometheus(self, stack: ExitStack) -> str:
         target = self.agent.url.removeprefix("http://")
         settings = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"},
             "rule_files": [str(self.folder.path / "rules.yaml")],
             "scrape_configs": [{"job_name": "relaycanary", "static_configs": [{"targets": [target]}]}],
             "alerting": {
