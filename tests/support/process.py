@@ -26,7 +26,7 @@ from agent.ledger import inspect
 from checks.core import token
 
 _START_SECONDS = 30.0
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
 _PROJECT = Path(__file__).parents[2]
 SEEN = {"delivered", "late"}
