@@ -1,73 +1,87 @@
-"""An HTTP server on loopback that writes down what it is asked, and answers as it is told."""
+"""A receiver of HTTP requests on loopback that writes down what it got, and answers as it is told."""
 
 from __future__ import annotations
 
-import gzip
+import json
+import ssl
 import threading
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request; names of header fields are in lower case, and the body is unpacked."""
+class Got:
+    """One request."""
 
     method: str
     path: str
-    headers: dict[str, str]
-    body: bytes
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
 
 
 @dataclass
 class Receiver:
-    """What came. `answers` are the statuses of the next requests, then 200; while `held` is clear, all wait."""
+    """`answers` are taken one after the other, each a status and headers; 200 when there are no more."""
 
-    url: str
-    asked: list[Asked] = field(default_factory=list)
-    answers: deque[int] = field(default_factory=deque)
-    held: threading.Event = field(default_factory=threading.Event)
+    url: str = ""
+    got: list[Got] = field(default_factory=list)
+    answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    words: bytes = b""
+    arrived: threading.Condition = field(default_factory=threading.Condition)
 
-    def paths(self) -> list[str]:
-        """List the addresses that were asked for, without their query."""
-        return [one.path.partition("?")[0] for one in self.asked]
+    def wait_for(self, number: int, within: float = 60.0) -> list[Got]:
+        """Wait until *number* requests have come, and return all."""
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.got) >= number, within), [one.path for one in self.got]
+            return list(self.got)
+
+    def take(self, request: Got) -> tuple[int, dict[str, str]]:
+        with self.arrived:
+            self.got.append(request)
+            self.arrived.notify_all()
+            return self.answers.pop(0) if self.answers else (200, {})
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """Run a receiver."""
+def receiving(context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[Receiver]:
+    """Run a receiver, over TLS with *context*."""
+    receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
-        def _take(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            receiver.asked.append(Asked(self.command, self.path, headers, body))
-            receiver.held.wait()
-            self.send_response(receiver.answers.popleft() if receiver.answers else 200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+        protocol_version = "HTTP/1.1"
 
-        do_GET = do_POST = _take  # noqa: N815 - the library's names
+        def _answer(self) -> None:
+            content = self.rfile.read(int(self.headers.get("content-length", "0")))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            status, more = receiver.take(Got(self.command, self.path, headers, content))
+            self.send_response(status)
+            for name, value in {**more, "Content-Length": str(len(receiver.words))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(receiver.words)
+
+        do_POST = do_GET = _answer  # noqa: N815 - the library's names
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            pass
 
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            """Nor when a client has gone."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        receiver = Receiver(f"http://127.0.0.1:{server.server_port}")
-        receiver.held.set()
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            receiver.held.set()
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer((host, 0), Handler)
+    server.daemon_threads = True
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    receiver.url = f"{'http' if context is None else 'https'}://localhost:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

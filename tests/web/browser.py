@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+_TRIES = 5
 _READY = re.compile(r"successfully on port (\d+)")
 TAB = "\ue004"
 ENTER = "\ue007"
@@ -81,14 +82,25 @@ class Browser:
         self._client.close()
 
 
+def _a_driver() -> tuple[subprocess.Popen[str], str]:
+    """Start a driver and return it with its port. One that finds its port taken, by IPv6, ends: another is started."""
+    for _ in range(_TRIES):
+        driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
+        assert driver.stdout is not None
+        port = next((found[1] for line in driver.stdout if (found := _READY.search(line))), None)
+        if port is not None:
+            return driver, port
+        driver.wait(20)
+        driver.stdout.close()
+    raise AssertionError(f"chromedriver ended {_TRIES} times without a port")
+
+
 @contextmanager
 def a_browser() -> Iterator[Browser]:
     """Start a driver on a port of its own choice, and a browser with a profile of its own."""
-    driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
+    driver, port = _a_driver()
     profile = Path(tempfile.mkdtemp(prefix="relaycanary-browser-"))
     try:
-        assert driver.stdout is not None
-        port = next(found[1] for line in driver.stdout if (found := _READY.search(line)))
         arguments = [
             "--headless",
             "--no-sandbox",

@@ -204,6 +204,8 @@ async def test_prometheus_scrapes_over_tls_with_its_login_and_probes_with_the_to
                 for series in ('up{job="relaycanary"}', 'probe_success{job="mail-probe"}'):
                     quoted = urllib.parse.quote(series)
                     until(lambda quoted=quoted: value_of(prometheus, quoted) == "1")
-                assert value_of(prometheus, urllib.parse.quote('up{job="stranger"}')) == "0"
+                stranger = urllib.parse.quote('up{job="stranger"}')
+                until(lambda: value_of(prometheus, stranger) is not None)
+                assert value_of(prometheus, stranger) == "0"
 
         await asyncio.to_thread(scraped)
