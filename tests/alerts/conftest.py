@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from support.page_receiver import Receiver, receiving
+from support.receiver import Receiver, receiving
 
 
 @pytest.fixture

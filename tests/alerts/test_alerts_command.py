@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.page_receiver import Receiver
+from support.receiver import Receiver
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = (ROOT / "tests" / "data" / "settings" / "good" / "minimal.yaml").read_text()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 from support.make import T0
-from support.page_receiver import Receiver
+from support.receiver import Receiver
 
 from agent.alerts.channels.apprise_url import AppriseUrl
 from agent.alerts.channels.build import build_channels

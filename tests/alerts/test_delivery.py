@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from alerts.sender import a_hook, a_page, new_page, write
-from support.page_receiver import Got, Receiver
+from support.receiver import Got, Receiver
 from support.simulation import PatientLedger, SimulatedClock, SimulatedLoop, simulate
 
 from agent.alerts.channels.port import NotSent

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.agent_view import NOW_AT, make_check, make_view
-from support.page_receiver import Receiver
+from support.receiver import Receiver
 
 from agent.alerts.heartbeat import Beat, Heartbeat, objections
 from agent.clock import SystemClock

@@ -185,5 +185,32 @@ def past() -> type[Past]:
 
 
 @pytest.fixture
+def file(settings: Callable[..., Path]) -> Path:
+    """Settings, as they are in a file."""
+    return settings()
+
+
+@pytest.fixture
+def ledger(file: Path) -> Path:
+    """The ledger that they name; there is none yet."""
+    return file.parent / "ledger.db"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Where a backup is to be, in a folder of its own."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    return folder / "copy.db"
+
+
+@pytest.fixture
+def one_delivered(file: Path, past: type[Past]) -> None:
+    """The ledger of these settings has one canary that arrived."""
+    before = past(file)
+    before.write(before.canary("relay", before.accepted(ago=5), ago=5, seen=1.0))
+
+
+@pytest.fixture
 def count_mails() -> Callable[[Lab, str], int]:
     return mails

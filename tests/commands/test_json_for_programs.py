@@ -13,15 +13,7 @@ from agent.commands.check_config import check_config
 from agent.commands.ledger import backup, prune, upgrade, verify
 
 Write = Callable[..., Path]
-
-
-@pytest.fixture
-def file(settings: Write, past: Any) -> Path:
-    """Settings whose ledger has one canary that arrived."""
-    written = settings()
-    before = past(written)
-    before.write(before.canary("relay", before.accepted(ago=5), ago=5, seen=1.0))
-    return written
+pytestmark = pytest.mark.usefixtures("one_delivered")
 
 
 @pytest.fixture

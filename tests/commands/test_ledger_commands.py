@@ -14,16 +14,6 @@ Write = Callable[..., Path]
 Command = Callable[[Path], int]
 
 
-@pytest.fixture
-def file(settings: Write) -> Path:
-    return settings()
-
-
-@pytest.fixture
-def ledger(file: Path) -> Path:
-    return file.parent / "ledger.db"
-
-
 def change(ledger: Path, *statements: str) -> None:
     with sqlite3.connect(ledger) as connection:
         for statement in statements:

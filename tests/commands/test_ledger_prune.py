@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,7 @@ import pytest
 from agent.commands.ledger import prune, verify
 from agent.ledger import Ledger, inspect
 
-Write = Callable[..., Path]
 DAY = 86400.0
-
-
-@pytest.fixture
-def file(settings: Write) -> Path:
-    return settings()
-
-
-@pytest.fixture
-def ledger(file: Path) -> Path:
-    return file.parent / "ledger.db"
 
 
 def concluded(past: Any, *, days: float) -> Any:

@@ -14,25 +14,6 @@ import pytest
 from agent.commands.ledger import backup, restore, verify
 from agent.ledger import Ledger, inspect
 
-Write = Callable[..., Path]
-
-
-@pytest.fixture
-def file(settings: Write) -> Path:
-    return settings()
-
-
-@pytest.fixture
-def ledger(file: Path) -> Path:
-    return file.parent / "ledger.db"
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    folder = tmp_path / "backups"
-    folder.mkdir()
-    return folder / "copy.db"
-
 
 def delivered(past: Any) -> Any:
     return past.canary("relay", past.accepted(ago=5), ago=5, seen=1.0)

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.terminal import on_a_terminal
 
-Write = Callable[..., Path]
+pytestmark = pytest.mark.usefixtures("one_delivered")
 _ESCAPE = "\x1b["
 _COLOUR = "\x1b[35m"  # magenta, as unknown is
-
-
-@pytest.fixture
-def file(settings: Write, past: Any) -> Path:
-    """Settings whose ledger has one canary that arrived."""
-    written = settings()
-    before = past(written)
-    before.write(before.canary("relay", before.accepted(ago=5), ago=5, seen=1.0))
-    return written
 
 
 def test_a_bar_stands_on_the_terminal_while_the_lines_of_an_export_go_into_the_pipe(file: Path, tmp_path: Path) -> None:

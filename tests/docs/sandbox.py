@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from support.page_receiver import receiving
 from support.process import AgentProcess, until
+from support.receiver import receiving
 
 from checks.lab import DEFAULT_PORTS, Lab
 

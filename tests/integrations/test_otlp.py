@@ -26,7 +26,7 @@ SINCE = 1_600_000_000.0
 
 def metrics(receiver: Receiver, number: int = -1) -> dict[str, Any]:
     """Return the metrics of one export by name, and the resource under ""."""
-    request = ExportMetricsServiceRequest.FromString(receiver.asked[number].body)
+    request = ExportMetricsServiceRequest.FromString(receiver.got[number].content)
     (resource,) = request.resource_metrics
     (scope,) = resource.scope_metrics
     labels = {one.key: one.value.string_value for one in resource.resource.attributes}
@@ -59,7 +59,7 @@ async def export(receiver: Receiver, number: int = 1, headers: Any = dict) -> No
     )
     task = asyncio.create_task(exporter.run())
     async with asyncio.timeout(60):
-        while len(receiver.asked) < number:
+        while len(receiver.got) < number:
             await asyncio.sleep(0.005)
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -78,8 +78,8 @@ async def test_every_metric_that_has_something_to_say_is_sent_under_its_own_name
     labels = found.pop("")
     assert labels == {"service.name": "relaycanary", "service.version": "1.2.3", "service.instance.id": "ams1"}
     assert {name for name, one in found.items() if getattr(one, one.WhichOneof("data")).data_points} == told
-    assert receiver.asked[0].method == "POST"
-    assert receiver.asked[0].headers["content-type"] == "application/x-protobuf"
+    assert receiver.got[0].method == "POST"
+    assert receiver.got[0].headers["content-type"] == "application/x-protobuf"
 
 
 async def test_counters_and_histograms_are_cumulative_since_the_first_run_on_the_ledger(receiver: Receiver) -> None:
@@ -115,14 +115,14 @@ async def test_what_is_not_known_is_left_out_and_info_is_one(receiver: Receiver)
 async def test_a_secret_in_a_header_is_read_anew_for_each_export(receiver: Receiver) -> None:
     secrets = iter(["first", "second", *["third"] * 10_000])
     await export(receiver, 2, lambda: {"Authorization": f"Bearer {next(secrets)}"})
-    assert [one.headers["authorization"] for one in receiver.asked[:2]] == ["Bearer first", "Bearer second"]
+    assert [one.headers["authorization"] for one in receiver.got[:2]] == ["Bearer first", "Bearer second"]
 
 
 async def test_a_receiver_that_refuses_is_told_once_in_its_words_and_without_a_secret(
     receiver: Receiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log.configure(json=True)
-    receiver.answers.extend([401] * 3)
+    receiver.answers.extend([(401, {})] * 3)
     await export(receiver, 5, lambda: {"Authorization": "Bearer hidden"})
     structlog.reset_defaults()
     said = capsys.readouterr().err
@@ -141,7 +141,7 @@ async def test_a_secret_that_cannot_be_read_is_told_and_nothing_is_sent(capsys: 
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await export(receiver, 1, unreadable)
-        assert receiver.asked == []
+        assert receiver.got == []
     structlog.reset_defaults()
     (event,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert event["why"] == "the environment variable OTLP_TOKEN is not set"

@@ -60,7 +60,7 @@ def test_every_way_out_says_the_same_and_goes_on_after_a_restart(
     textfile = settings.with_name("relaycanary.prom")
     with AgentProcess(settings) as agent:
         until("a success is pinged", lambda: SECRET in receiver.paths(), within=PATIENCE)
-        until("it is exported", lambda: collector.asked and passed(collector).as_double >= 1, within=PATIENCE)
+        until("it is exported", lambda: collector.got and passed(collector).as_double >= 1, within=PATIENCE)
         until(
             "it is in the textfile",
             lambda: 'outcome="delivered",verdict="pass"} 0.0' not in textfile.read_text(),
@@ -78,9 +78,9 @@ def test_every_way_out_says_the_same_and_goes_on_after_a_restart(
         assert agent.stop() == 0
         said = agent.log.read_text()
     assert not textfile.exists()
-    before, exports = passed(collector), len(collector.asked)
+    before, exports = passed(collector), len(collector.got)
     with AgentProcess(settings) as agent:
-        until("it is exported again", lambda: len(collector.asked) > exports, within=PATIENCE)
+        until("it is exported again", lambda: len(collector.got) > exports, within=PATIENCE)
         assert agent.stop() == 0
         said += agent.log.read_text()
     after = passed(collector, exports)

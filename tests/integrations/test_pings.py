@@ -57,7 +57,7 @@ def targets(receiver: Receiver, *, start: bool = True) -> Callable[[str], Target
 
 async def came(receiver: Receiver, number: int) -> None:
     async with asyncio.timeout(30):
-        while len(receiver.asked) < number:
+        while len(receiver.got) < number:
             await asyncio.sleep(0.005)
 
 
@@ -73,10 +73,10 @@ async def test_a_canary_that_passes_pings_start_and_success_with_one_run_id(rece
     pings.concluded(canary, ended(canary, Verdict.PASS))
     await done(pings)
     assert receiver.paths() == [f"/{SECRET}-relay/start", f"/{SECRET}-relay"]
-    runs = {parse_qs(urlsplit(one.path).query)["rid"][0] for one in receiver.asked}
+    runs = {parse_qs(urlsplit(one.path).query)["rid"][0] for one in receiver.got}
     assert len({uuid.UUID(run) for run in runs}) == 1
-    assert all(one.method == "GET" and one.body == b"" for one in receiver.asked)
-    assert receiver.asked[0].headers["user-agent"].startswith("relaycanary/")
+    assert all(one.method == "GET" and one.content == b"" for one in receiver.got)
+    assert receiver.got[0].headers["user-agent"].startswith("relaycanary/")
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ async def test_a_check_without_an_address_pings_nobody(receiver: Receiver) -> No
     pings.sent(canary)
     pings.concluded(canary, ended(canary, Verdict.FAIL))
     await done(pings)
-    assert receiver.asked == []
+    assert receiver.got == []
 
 
 async def test_a_ping_that_is_not_taken_is_tried_again_and_the_next_one_waits_for_it(receiver: Receiver) -> None:
-    receiver.answers.extend([503, 429, 200])
+    receiver.answers.extend([(503, {}), (429, {}), (200, {})])
     pings = Pings(LeapingClock(), targets(receiver, start=False))
     bad, good = a_canary(), a_canary()
     pings.concluded(bad, ended(bad, Verdict.FAIL))
@@ -136,7 +136,7 @@ async def test_an_address_that_is_wrong_is_told_once_and_not_shown(
     receiver: Receiver, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log.configure(json=True)
-    receiver.answers.append(status)
+    receiver.answers.append((status, {}))
     pings, canary = Pings(LeapingClock(), targets(receiver, start=False)), a_canary()
     pings.concluded(canary, ended(canary, Verdict.PASS))
     await done(pings)
@@ -145,7 +145,7 @@ async def test_an_address_that_is_wrong_is_told_once_and_not_shown(
     (event,) = [json.loads(line) for line in said.splitlines()]
     assert (event["event"], event["check"], event["what"]) == ("ping.not_sent", "relay", "success")
     assert str(status) in event["why"]
-    assert len(receiver.asked) == 1
+    assert len(receiver.got) == 1
     assert SECRET not in said
 
 

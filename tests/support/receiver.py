@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import ssl
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Got:
-    """One request."""
+    """One request; names of header fields are in lower case, and the content is unpacked."""
 
     method: str
     path: str
@@ -28,13 +29,21 @@ class Got:
 
 @dataclass
 class Receiver:
-    """`answers` are taken one after the other, each a status and headers; 200 when there are no more."""
+    """`answers` are taken one after the other, each a status and headers; 200 when there are no more.
+
+    `words` is what every answer says. While `held` is clear, all wait.
+    """
 
     url: str = ""
     got: list[Got] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     words: bytes = b""
+    held: threading.Event = field(default_factory=threading.Event)
     arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def paths(self) -> list[str]:
+        """List the addresses that were asked for, without their query."""
+        return [one.path.partition("?")[0] for one in self.got]
 
     def wait_for(self, number: int, within: float = 60.0) -> list[Got]:
         """Wait until *number* requests have come, and return all."""
@@ -53,6 +62,7 @@ class Receiver:
 def receiving(context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[Receiver]:
     """Run a receiver, over TLS with *context*."""
     receiver = Receiver()
+    receiver.held.set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -60,7 +70,10 @@ def receiving(context: ssl.SSLContext | None = None, host: str = "127.0.0.1") ->
         def _answer(self) -> None:
             content = self.rfile.read(int(self.headers.get("content-length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
+            if headers.get("content-encoding") == "gzip":
+                content = gzip.decompress(content)
             status, more = receiver.take(Got(self.command, self.path, headers, content))
+            receiver.held.wait()
             self.send_response(status)
             for name, value in {**more, "Content-Length": str(len(receiver.words))}.items():
                 self.send_header(name, value)
@@ -72,8 +85,13 @@ def receiving(context: ssl.SSLContext | None = None, host: str = "127.0.0.1") ->
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer((host, 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Say nothing of a client that has gone."""
+
+    server = Server((host, 0), Handler)
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     receiver.url = f"{'http' if context is None else 'https'}://localhost:{server.server_address[1]}"
@@ -82,6 +100,7 @@ def receiving(context: ssl.SSLContext | None = None, host: str = "127.0.0.1") ->
     try:
         yield receiver
     finally:
+        receiver.held.set()
         server.shutdown()
         thread.join()
         server.server_close()
