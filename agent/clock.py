@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 
@@ -11,6 +12,13 @@ def _elapsed() -> float:
     """Seconds since some fixed moment, suspended time included where the system can tell (Linux)."""
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
+async def news_or_time(news: asyncio.Event, seconds: float) -> None:
+    """Wait until *news* is set, or *seconds* have passed, whichever comes first."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, seconds)):
+            await news.wait()
 
 
 class SystemClock:

@@ -23,7 +23,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 import structlog
 
-from agent import __version__
+from agent import USER_AGENT
 from agent.sampling import first_of_its_minute
 from checks.core.model import Canary, Conclusion, Verdict
 from checks.errors import LocalFault
@@ -143,8 +143,7 @@ class Pings:
         except (LocalFault, ValueError) as error:
             return str(error), False
         if self._client is None:
-            agent = {"User-Agent": f"relaycanary/{__version__}"}
-            self._client = httpx.AsyncClient(timeout=_PATIENCE, headers=agent)
+            self._client = httpx.AsyncClient(timeout=_PATIENCE, headers={"User-Agent": USER_AGENT})
         try:
             status = (await self._client.get(url)).status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:  # its words may have the address in them

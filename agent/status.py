@@ -128,3 +128,8 @@ class AgentView:
     web_certificate: datetime | None = None
     channels: Sequence[str] = ()
     maintenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def now_wall(self) -> float:
+        """The moment as Unix time."""
+        return self.now_at + self.wall_offset

@@ -18,6 +18,7 @@ import structlog
 from agent.alerts import page as pages
 from agent.alerts.channels.port import Channel, NotSent
 from agent.alerts.page import Event, Page
+from agent.clock import news_or_time
 from agent.ledger import LedgerError
 from agent.ledger.alert_store import AlertStore
 from agent.ledger.outbox import WaitingPage
@@ -59,7 +60,7 @@ class Worker:
             except LedgerError as error:
                 _log.error("alerts.ledger_failed", channel=self.channel.name, why=str(error))
                 due_at = self.clock.steady() + _RETRY_LEDGER
-            await self._nap(_LONGEST_NAP if due_at is None else due_at - self.clock.steady())
+            await news_or_time(self.news, _LONGEST_NAP if due_at is None else due_at - self.clock.steady())
 
     async def finish(self) -> None:
         """Wait until the page that is being sent is sent, and keep back the next one, for good."""
@@ -91,13 +92,6 @@ class Worker:
         pause = backoff(waiting.attempts, wish)
         _log.warning("alerts.not_sent", **told, attempts=waiting.attempts + 1, again_in=round(pause, 1))
         await self.store.not_sent(waiting, why, due_at=self.clock.steady() + pause)
-
-    async def _nap(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                await self.news.wait()
-        except TimeoutError:
-            return
 
 
 def backoff(attempts: int, wish: float | None = None) -> float:

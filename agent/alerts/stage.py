@@ -15,6 +15,7 @@ from agent.alerts.incident import Incident
 from agent.alerts.observe import Observer, muted
 from agent.alerts.policy import Policy
 from agent.alerts.rules import Decision, decide
+from agent.clock import news_or_time
 from agent.ledger import LedgerError
 from agent.ledger.alert_store import AlertStore
 from agent.ledger.alerting import NewPage, StoredIncident
@@ -62,7 +63,7 @@ class Alerts:
             except LedgerError as error:
                 _log.error("alerts.ledger_failed", why=str(error))
             await self.clock.sleep(_SHORTEST)
-            await self._nap(pause - _SHORTEST)
+            await news_or_time(self._news, pause - _SHORTEST)
 
     async def once(self) -> float:
         """Decide, and write it down; return for how many seconds nothing changes, unless news come."""
@@ -105,13 +106,6 @@ class Alerts:
         )
         scene = self._observer.scene(view, reading, policy, now)
         return decide(scene, before, reading.told, policy, new_id=lambda: secrets.token_hex(6))
-
-    async def _nap(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                await self._news.wait()
-        except TimeoutError:
-            return
 
 
 def _stored(one: Incident) -> StoredIncident:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, get_args
 
 from checks.settings import Section
 
@@ -30,6 +31,19 @@ def words_of(section: type[Section]) -> Mapping[str, Words]:
             meaning, _, example = text.partition(_MARK)
             found[name] = Words(" ".join(meaning.split()), example.strip().strip("`"))
     return found
+
+
+def models_in(hint: Any) -> Iterator[type[Section]]:
+    """Walk through the models that a type is made of, not through what is inside those."""
+    if isinstance(hint, type) and issubclass(hint, Section):
+        yield hint
+    for part in get_args(hint):
+        yield from models_in(part)
+
+
+def first_words(text: str) -> str:
+    """Take the first paragraph of a docstring, as one line."""
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split())
 
 
 def _docstrings(cls: type) -> dict[str, str]:

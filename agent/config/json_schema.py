@@ -10,13 +10,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from importlib.resources import files
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 import yaml
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from agent.config import alerts, model
-from agent.config.documented import words_of
+from agent.config.documented import first_words, models_in, words_of
 from agent.config.expectations import CheckSettings
 from agent.config.pieces import NAME, DecimalText
 from checks import registry
@@ -97,22 +97,15 @@ def _parts(section: type[Section]) -> Iterator[type[Section]]:
     """Walk through *section* and the models inside it."""
     yield section
     for hint in get_type_hints(section, include_extras=True).values():
-        for part in _sections_in(hint):
+        for part in models_in(hint):
             yield from _parts(part)
-
-
-def _sections_in(hint: Any) -> Iterator[type[Section]]:
-    if isinstance(hint, type) and issubclass(hint, Section):
-        yield hint
-    for part in get_args(hint):
-        yield from _sections_in(part)
 
 
 def _document(section: type[Section], schema: Schema) -> None:
     """Say of each key what it means; of what may be a number or text, allow both."""
     schema.pop("title", None)
     if "description" in schema:
-        schema["description"] = " ".join(schema["description"].split("\n\n", maxsplit=1)[0].split())
+        schema["description"] = first_words(schema["description"])
     hints = get_type_hints(section, include_extras=True)
     words = words_of(section)
     for name, of_field in schema.get("properties", {}).items():

@@ -28,6 +28,7 @@ from agent.ledger.past import (
     UnknownCount,
 )
 from agent.ledger.schema import blind, canaries, evidence, failed, runs, sightings, specs, standings
+from agent.ledger.streaks import next_decided
 from checks.core import verdict
 from checks.core.findings import MAX_HOPS
 from checks.core.model import Check, Outcome, Stage, Verdict
@@ -167,17 +168,8 @@ class History:
 
     def turns(self, span: Span) -> Iterator[TurnRecord]:
         """Walk through the failures of *span*, and the first decided canary after each run of them, by check."""
-        inner, after = canaries.alias(), canaries.alias()
-        following = (
-            select(inner.c.seq)
-            .where(
-                inner.c.name == canaries.c.name, inner.c.seq > canaries.c.seq, inner.c.verdict != Verdict.UNKNOWN.value
-            )
-            .order_by(inner.c.seq)
-            .limit(1)
-            .scalar_subquery()
-        )
-        ended = (after.c.seq == following) & after.c.verdict.in_(_WELL) & (after.c.started_wall < span.until)
+        after = canaries.alias()
+        ended = (after.c.seq == next_decided()) & after.c.verdict.in_(_WELL) & (after.c.started_wall < span.until)
         rows = self.connection.execute(
             select(canaries.c.spec, *_turn(canaries), *_turn(after))
             .select_from(canaries.outerjoin(after, ended))

@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from agent.ledger import cases, records, silences, streaks
 from agent.ledger.cases import CanaryRecord, CaseFile
@@ -106,16 +106,7 @@ class Questions:
 
     def newest_failures(self, since: float, limit: int) -> Sequence[Failure]:
         """Read the failing canaries that were started after *since* (Unix time), the newest *limit*, oldest first."""
-        inner, after = canaries.alias(), canaries.alias()
-        following = (
-            select(inner.c.seq)
-            .where(
-                inner.c.name == canaries.c.name, inner.c.seq > canaries.c.seq, inner.c.verdict != Verdict.UNKNOWN.value
-            )
-            .order_by(inner.c.seq)
-            .limit(1)
-            .scalar_subquery()
-        )
+        after = canaries.alias()
         columns = (after.c.id, after.c.started_wall, after.c.started_at, after.c.concluded_at, after.c.verdict)
         rows = self.connection.execute(
             select(
@@ -132,40 +123,13 @@ class Questions:
                 *(column.label(f"after_{column.name}") for column in columns),
             )
             .join(specs, specs.c.id == canaries.c.spec)
-            .outerjoin(after, after.c.seq == following)
+            .outerjoin(after, after.c.seq == streaks.next_decided())
             .where(failed, canaries.c.started_wall >= since)
             .order_by(canaries.c.started_wall.desc())
             .limit(limit)
         ).all()
-        found = []
-        paths: dict[str, str] = {}
-        for row in reversed(rows):
-            if row.check not in paths:
-                paths[row.check] = records.load_check(row.check).path
-            turn = None
-            if row.after_seq is not None:
-                turn = Turn(
-                    seq=row.after_seq,
-                    canary=row.after_id,
-                    started=row.after_started_wall,
-                    concluded=row.after_started_wall + row.after_concluded_at - row.after_started_at,
-                    verdict=row.after_verdict,
-                    outcome=row.after_outcome,
-                )
-            found.append(
-                Failure(
-                    check=row.name,
-                    path=paths[row.check],
-                    seq=row.seq,
-                    canary=row.id,
-                    started=row.started_wall,
-                    concluded=row.started_wall + row.took,
-                    outcome=row.outcome,
-                    reasons=json.loads(row.reasons),
-                    after=turn,
-                )
-            )
-        return found
+        paths = {check: records.load_check(check).path for check in {row.check for row in rows}}
+        return [_failure(row, paths[row.check]) for row in reversed(rows)]
 
     def failing_since(self) -> Mapping[str, float]:
         """Tell, for each check whose newest decided canaries failed, when the first of them was started."""
@@ -174,3 +138,27 @@ class Questions:
     def has_simulated(self) -> bool:
         """Tell whether the ledger has a made-up past."""
         return self.connection.execute(select(runs.c.id).where(runs.c.simulated).limit(1)).first() is not None
+
+
+def _failure(row: Row[Any], path: str) -> Failure:
+    after = None
+    if row.after_seq is not None:
+        after = Turn(
+            seq=row.after_seq,
+            canary=row.after_id,
+            started=row.after_started_wall,
+            concluded=row.after_started_wall + row.after_concluded_at - row.after_started_at,
+            verdict=row.after_verdict,
+            outcome=row.after_outcome,
+        )
+    return Failure(
+        check=row.name,
+        path=path,
+        seq=row.seq,
+        canary=row.id,
+        started=row.started_wall,
+        concluded=row.started_wall + row.took,
+        outcome=row.outcome,
+        reasons=json.loads(row.reasons),
+        after=after,
+    )

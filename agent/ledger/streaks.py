@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Row, ScalarSelect, bindparam, func, select
 
 from agent.ledger.schema import canaries, standings
 from checks.core.model import Verdict
@@ -28,17 +28,23 @@ BREAKERS: dict[Verdict, frozenset[Verdict]] = {
 }
 """What ends each kind of streak. Not knowing ends none but its own beginning: it never hides a failure."""
 
-_AS_BAD: dict[Verdict, tuple[Verdict, ...]] = {
-    Verdict.WARN: (Verdict.WARN, Verdict.FAIL),
-    Verdict.FAIL: (Verdict.FAIL,),
-    Verdict.UNKNOWN: (Verdict.UNKNOWN,),
-}
-
 _SINCE = select(func.count()).where(
     canaries.c.name == bindparam("check"),
     canaries.c.seq > bindparam("after"),
     canaries.c.verdict.in_(bindparam("members", expanding=True)),
 )
+
+
+def next_decided() -> ScalarSelect[int]:
+    """Find, for each row of canaries, the next one of its check that is decided: its number, or NULL."""
+    later = canaries.alias()
+    return (
+        select(later.c.seq)
+        .where(later.c.name == canaries.c.name, later.c.seq > canaries.c.seq, later.c.verdict != Verdict.UNKNOWN.value)
+        .order_by(later.c.seq)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def move(connection: Connection, name: str, seq: int, verdict: Verdict, before: Row[Any] | None) -> dict[str, int]:
@@ -99,7 +105,7 @@ def better(connection: Connection, name: str, kind: Verdict, most: int) -> int:
 
     As for a streak, the order is that of their start, and those of which nothing is known count for nothing.
     """
-    newest = [standings.c[f"{one}_newest"] for one in _AS_BAD[kind]]
+    newest = [standings.c[f"{one}_newest"] for one in MEMBERS[kind]]
     row = connection.execute(select(*newest).where(standings.c.name == name)).one_or_none()
     if row is None:
         return 0

@@ -56,7 +56,7 @@ class Api:
 
         def ask(questions: Questions) -> list[dict[str, Any]]:
             taken = questions.standings()
-            quiet = questions.silences(view.now_at + view.wall_offset)
+            quiet = questions.silences(view.now_wall)
             return [shapes.check(view, taken, quiet, one) for one in view.checks]
 
         return await self.lists.whole(request, ask)
@@ -64,7 +64,7 @@ class Api:
     async def incidents(self, request: Request) -> Response:
         """List the incidents of the last days, newest first."""
         view = self.view()
-        since = view.now_at + view.wall_offset - incidents.SPAN
+        since = view.now_wall - incidents.SPAN
 
         def ask(questions: Questions) -> list[dict[str, Any]]:
             failures = questions.newest_failures(since, incidents.MOST)

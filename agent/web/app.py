@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from agent.web.login import Failures, LoginCheck, too_many
 from agent.web.on_demand import OnDemand, Run
 from agent.web.pages import Pages
 from agent.web.passwords import Passwords
+from agent.web.patience import in_time
 from agent.web.probe import ProbePage
 from agent.web.reports import Reports
 from agent.web.silences import ADDRESS as SILENCES
@@ -38,7 +38,6 @@ _RELOAD = "/-/reload"
 _PROBE = "/probe"
 _CHANGES = re.compile(rf"{_RELOAD}|/api/v1/checks/[^/]+/run|{SILENCES}(/[^/]+)?")
 _RELOADS_AT_ONCE, _BETWEEN_RELOADS = 5, 5.0
-_PATIENCE = 5.0  # seconds until a ledger that says nothing counts as one that does not answer
 
 
 def create_app(  # noqa: PLR0913 - everything that the addresses need comes together here
@@ -137,12 +136,9 @@ class _Answers:
         if not self.view().applied:
             return PlainTextResponse("not ready: the settings are not in force yet\n", 503)
         try:
-            async with asyncio.timeout(_PATIENCE):
-                await self.ledger.next_due()
+            await in_time(self.ledger.next_due())
         except LedgerError as error:
             return PlainTextResponse(f"not ready: {error}\n", 503)
-        except TimeoutError:
-            return PlainTextResponse("not ready: the ledger does not answer\n", 503)
         return PlainTextResponse("ready\n")
 
     async def reloaded(self, request: Request) -> Response:

@@ -110,7 +110,7 @@ def compose(view: AgentView, known: Known, name: str, before: int | None) -> Che
         name=name,
         site=view.site,
         version=view.version,
-        at=view.now_at + view.wall_offset,
+        at=view.now_wall,
         check=check,
         now=now,
         what=what(now) if now else "the settings do not have this check any more",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
@@ -15,9 +14,7 @@ from starlette.responses import Response
 
 from agent.ledger import Ledger, LedgerError
 from agent.ledger.pages import Questions
-
-PATIENCE = 5.0
-"""Seconds until a ledger that says nothing counts as one that does not answer."""
+from agent.web.patience import in_time
 
 Item = Mapping[str, Any]
 _MOST, _USUAL = 500, 100
@@ -53,14 +50,11 @@ class Lists:
         """Answer with the page that *ask* makes from a cursor and a limit, and with where the next one begins."""
         try:
             cursor, limit = _page_of(request.query_params)
-            async with asyncio.timeout(PATIENCE):
-                items, more = await self.ledger.ask(lambda questions: ask(questions, cursor, limit))
+            items, more = await in_time(self.ledger.ask(lambda questions: ask(questions, cursor, limit)))
         except _WrongQuestion as error:
             return answer({"error": str(error)}, 400)
         except LedgerError as error:
             return answer({"error": str(error)}, 503)
-        except TimeoutError:
-            return answer({"error": "the ledger does not answer"}, 503)
         content = {"items": list(items), "next": None if more is None else str(more)}
         return tagged(json.dumps(content).encode(), request)
 

@@ -17,10 +17,10 @@ from agent.ledger import Ledger, LedgerError
 from agent.ledger.pages import Questions
 from agent.status import AgentView
 from agent.web import canary_page, check_page, status_page
+from agent.web.patience import in_time
 from agent.web.render import POLICY, page
 
 T = TypeVar("T")
-_PATIENCE = 5.0  # seconds until a ledger that says nothing counts as one that does not answer
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _FILES = ("page.css", "page.js", "icon.svg")
@@ -98,14 +98,10 @@ class Pages:
 
     def _now(self) -> float:
         view = self.view()
-        return view.now_at + view.wall_offset
+        return view.now_wall
 
     async def _read(self, query: Callable[[Questions], T]) -> T:
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                return await self.ledger.ask(query)
-        except TimeoutError:
-            raise LedgerError("the ledger does not answer") from None
+        return await in_time(self.ledger.ask(query))
 
     async def _shared(self, name: str, write: Callable[[], Coroutine[Any, Any, str]]) -> str:
         task = self.underway.get(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,8 @@ from agent.status import AgentView
 from agent.web import shapes
 from agent.web.bearer import Bearer
 from agent.web.limits import Limit
-from agent.web.lists import PATIENCE, Lists, again_in, answer, tagged
+from agent.web.lists import Lists, again_in, answer, tagged
+from agent.web.patience import in_time
 from checks.settings import parse_duration
 
 ADDRESS = "/api/v1/silences"
@@ -73,7 +73,7 @@ class Silences:
         """Answer with one silence, also of the past."""
         name = request.path_params["id"]
         try:
-            found = await _in_time(self.ledger.read(partial(silences.find, name=name)))
+            found = await _answered(self.ledger.read(partial(silences.find, name=name)))
         except _Unusable as error:
             return answer({"error": str(error)}, error.status)
         if found is None:
@@ -86,7 +86,7 @@ class Silences:
         if refusal is not None:
             return refusal
         view = self.view()
-        now = view.now_at + view.wall_offset
+        now = view.now_wall
         if wait := self.limit.wait("", view.now_at):
             return again_in("so many silences were made just now", wait)
         names = Names(
@@ -95,7 +95,7 @@ class Silences:
         try:
             silence = _silence(await _content(request), now, names)
             self.limit.spend("", view.now_at)
-            await _in_time(self.ledger.silence(silence))
+            await _answered(self.ledger.silence(silence))
         except _Unusable as error:
             return answer({"error": str(error)}, error.status)
         return answer(shapes.silence(silence, now), 201, {"Location": f"{ADDRESS}/{silence.id}"})
@@ -108,7 +108,7 @@ class Silences:
         name, now = request.path_params["id"], self._now()
         author = request.query_params.get("author", "").strip()[:100] or _NOBODY
         try:
-            ended = await _in_time(self.ledger.end_silence(name, author=author, at=now))
+            ended = await _answered(self.ledger.end_silence(name, author=author, at=now))
         except _Unusable as error:
             return answer({"error": str(error)}, error.status)
         if ended is None:
@@ -117,17 +117,14 @@ class Silences:
 
     def _now(self) -> float:
         view = self.view()
-        return view.now_at + view.wall_offset
+        return view.now_wall
 
 
-async def _in_time(work: Awaitable[_T]) -> _T:
+async def _answered(work: Awaitable[_T]) -> _T:
     try:
-        async with asyncio.timeout(PATIENCE):
-            return await work
+        return await in_time(work)
     except LedgerError as error:
         raise _Unusable(str(error), 503) from None
-    except TimeoutError:
-        raise _Unusable("the ledger does not answer", 503) from None
 
 
 async def _content(request: Request) -> Mapping[str, str]:

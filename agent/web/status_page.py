@@ -128,7 +128,7 @@ def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
     return StatusPage(
         site=view.site,
         version=view.version,
-        now=view.now_at + view.wall_offset,
+        now=view.now_wall,
         problem=problem,
         worst=min(verdicts, key=FROM_WORST_TO_BEST.index) if verdicts else None,
         counts=[(verdict, verdicts.count(verdict)) for verdict in FROM_WORST_TO_BEST],
@@ -155,7 +155,7 @@ def stand(view: AgentView, taken: Snapshot, check: Check) -> CheckNow:
 
 def silence_of(silences: Sequence[Silence], check: Check, view: AgentView) -> Silence | None:
     """Return the silence that keeps alerts about a check from being told now; of several, the one that ends last."""
-    now = view.now_at + view.wall_offset
+    now = view.now_wall
     fitting = (
         one for one in silences if one.holds(now) and one.fits(check=check.name, path=check.path, site=view.site)
     )
@@ -190,7 +190,7 @@ def _mailbox(one: MailboxView, view: AgentView, taken: Snapshot) -> MailboxLine:
 
 def _endings(view: AgentView) -> Sequence[Ending]:
     """List what is known to end, each with how urgent it is."""
-    now = view.now_at + view.wall_offset
+    now = view.now_wall
     found = [*view.retiring]
     if view.web_certificate is not None:
         fix = "renew the files that web.tls names: they are taken at the next connection"

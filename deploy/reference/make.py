@@ -19,7 +19,7 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from agent.config import alerts, model, pieces
-from agent.config.documented import Words, words_of
+from agent.config.documented import Words, first_words, models_in, words_of
 from agent.config.expectations import CheckSettings
 from agent.config.pieces import spell_duration
 from agent.metrics import FAMILIES
@@ -189,17 +189,10 @@ def _title(section: type[Section]) -> str:
 def nested(section: type[Section]) -> Iterator[type[Section]]:
     """Walk through the models inside *section* that have a table of their own, depth first."""
     for hint in get_type_hints(section, include_extras=True).values():
-        for part in _parts(hint):
+        for part in models_in(hint):
             if part not in {SecretReference, FileReference}:
                 yield part
                 yield from nested(part)
-
-
-def _parts(hint: Any) -> Iterator[type[Section]]:
-    if isinstance(hint, type) and issubclass(hint, Section):
-        yield hint
-    for part in get_args(hint):
-        yield from _parts(part)
 
 
 def table(section: type[Section], *, own: bool = False) -> str:
@@ -215,7 +208,7 @@ def table(section: type[Section], *, own: bool = False) -> str:
 
 
 def _first_words(thing: type) -> str:
-    return " ".join((inspect.getdoc(thing) or "").split("\n\n", maxsplit=1)[0].split())
+    return first_words(inspect.getdoc(thing) or "")
 
 
 def _plugin(group: str, kind: str) -> str:

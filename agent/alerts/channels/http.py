@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from agent import __version__
+from agent import USER_AGENT
 from agent.alerts.channels.port import NotSent
 from agent.clock import SystemClock
 from agent.config.pieces import is_loopback
@@ -18,8 +18,6 @@ from checks.core.reply import clean_text
 from checks.errors import LocalFault
 from checks.wire.http import failure_of
 from checks.wire.tls import TlsClient
-
-USER_AGENT = f"relaycanary/{__version__}"
 
 _PATIENCE = httpx.Timeout(10.0)
 _MOST_WORDS = 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from agent import __version__
+from agent.clock import news_or_time
 from agent.commands.probing.bench import Bench
 from agent.commands.probing.result import Result
 from agent.commands.signals import on_signals
@@ -182,9 +182,7 @@ class _Single:
             if case is not None and case.conclusion is not None:
                 return
             self._follow_mailbox()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, pause)):
-                    await self._news.wait()
+            await news_or_time(self._news, pause)
 
     async def _case(self) -> Case | None:
         return await self._ledger.read(partial(newest_case, check=self._check.name))
