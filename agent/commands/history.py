@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent.clock import SystemClock
 from agent.commands import output
+from agent.commands.lab import MISSING, prepare
 from agent.commands.progress import bar
 from agent.config.load import load
 from agent.config.problems import SettingsError
@@ -22,7 +23,7 @@ _TRIES, _BETWEEN = 120, 0.5  # a minute for an agent that was just started to ma
 
 
 def history(directory: Path, span: str, *, wait: bool = False) -> int:
-    """Write a made-up past of *span* into the ledger of the lab in *directory*, unless it has one.
+    """Write a made-up past of *span* into the ledger of the lab in *directory*, unless it has one; make the lab if new.
 
     Args:
         directory: where the lab keeps its state.
@@ -39,6 +40,12 @@ def history(directory: Path, span: str, *, wait: bool = False) -> int:
         output.say(f"--history: {error}")
         return output.WRONG_USAGE
     try:
+        from checks.lab import LabError
+    except ImportError:
+        output.say(MISSING)
+        return 1
+    try:
+        prepare(directory)
         settings = load(directory / "relaycanary.yaml")
         if wait and not _made(settings.agent.ledger):
             return 1
@@ -46,7 +53,7 @@ def history(directory: Path, span: str, *, wait: bool = False) -> int:
     except SettingsError as error:
         output.complain(error.problems)
         return 1
-    except LedgerError as error:
+    except (LabError, LedgerError) as error:
         output.say(str(error))
         return 1
     if not wait:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PAST = "35d"  # five weeks, so that a report has four to compare with
 _LOOKS = 4
 _BETWEEN_LOOKS = 0.25  # seconds
-_MISSING = "the lab is not installed: it is an extra, `pip install 'relaycanary[lab]'`"
+MISSING = "the lab is not installed: it is an extra, `pip install 'relaycanary[lab]'`"
 
 
 def lab(directory: Path, *, until_eof: bool = False) -> int:
@@ -32,7 +32,7 @@ def lab(directory: Path, *, until_eof: bool = False) -> int:
     try:
         from checks.lab import LabError, serve
     except ImportError:
-        return _fail(_MISSING)
+        return _fail(MISSING)
 
     def ready(_info: LabInfo) -> None:
         print(f"the lab is running; its settings are in {directory / 'relaycanary.yaml'}", flush=True)
@@ -42,6 +42,22 @@ def lab(directory: Path, *, until_eof: bool = False) -> int:
     except LabError as error:
         return _fail(str(error))
     return 0
+
+
+def prepare(directory: Path) -> None:
+    """Have the lab make its settings and secrets in *directory*, if it has never run there.
+
+    It runs for a moment to do so, on ports that are free: it writes its settings anew at each start.
+
+    Raises:
+        ImportError: the lab is not installed.
+        LabError: it cannot use the directory.
+    """
+    from checks.lab import Lab
+
+    if not (directory / "relaycanary.yaml").exists():
+        with Lab(directory):
+            pass
 
 
 def run_with_lab(directory: Path, *, verbose: bool = False) -> int:
@@ -101,7 +117,7 @@ def break_(directory: Path, target: str | None, fault: str | None, *, json: bool
     try:
         from checks.lab import Control, LabError
     except ImportError:
-        return _fail(_MISSING)
+        return _fail(MISSING)
     control = Control(directory)
     if target is None or fault is None:
         return _list_faults(control.faults(), target, json=json)
@@ -119,7 +135,7 @@ def heal(directory: Path, target: str | None, *, json: bool = False) -> int:
     try:
         from checks.lab import Control, LabError
     except ImportError:
-        return _fail(_MISSING)
+        return _fail(MISSING)
     try:
         Control(directory).heal(target)
     except LabError as error:
