@@ -12,7 +12,7 @@ from agent.alerts.channels.port import Channel, NotSent
 from agent.alerts.page import Event, Page
 from agent.clock import SystemClock
 from agent.commands import output
-from agent.commands.alerting import status_url
+from agent.commands.alert_policy import status_url
 from agent.config.load import find, load
 from agent.config.problems import SettingsError
 from agent.config.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.clock import SystemClock
 from agent.commands import output
-from agent.commands.lab import MISSING, prepare
+from agent.commands.lab import prepare
 from agent.commands.progress import bar
 from agent.config.load import load
 from agent.config.problems import SettingsError
@@ -39,13 +39,10 @@ def history(directory: Path, span: str, *, wait: bool = False) -> int:
     except ValueError as error:
         output.say(f"--history: {error}")
         return output.WRONG_USAGE
-    try:
-        from checks.lab import LabError
-    except ImportError:
-        output.say(MISSING)
+    if problem := prepare(directory):
+        output.say(problem)
         return 1
     try:
-        prepare(directory)
         settings = load(directory / "relaycanary.yaml")
         if wait and not _made(settings.agent.ledger):
             return 1
@@ -53,7 +50,7 @@ def history(directory: Path, span: str, *, wait: bool = False) -> int:
     except SettingsError as error:
         output.complain(error.problems)
         return 1
-    except (LabError, LedgerError) as error:
+    except LedgerError as error:
         output.say(str(error))
         return 1
     if not wait:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PAST = "35d"  # five weeks, so that a report has four to compare with
 _LOOKS = 4
 _BETWEEN_LOOKS = 0.25  # seconds
-MISSING = "the lab is not installed: it is an extra, `pip install 'relaycanary[lab]'`"
+_MISSING = "the lab is not installed: it is an extra, `pip install 'relaycanary[lab]'`"
 
 
 def lab(directory: Path, *, until_eof: bool = False) -> int:
@@ -32,7 +32,7 @@ def lab(directory: Path, *, until_eof: bool = False) -> int:
     try:
         from checks.lab import LabError, serve
     except ImportError:
-        return _fail(MISSING)
+        return _fail(_MISSING)
 
     def ready(_info: LabInfo) -> None:
         print(f"the lab is running; its settings are in {directory / 'relaycanary.yaml'}", flush=True)
@@ -44,20 +44,22 @@ def lab(directory: Path, *, until_eof: bool = False) -> int:
     return 0
 
 
-def prepare(directory: Path) -> None:
-    """Have the lab make its settings and secrets in *directory*, if it has never run there.
+def prepare(directory: Path) -> str:
+    """Have the lab make its settings and secrets in *directory*, if it has never run there; return why it cannot.
 
     It runs for a moment to do so, on ports that are free: it writes its settings anew at each start.
-
-    Raises:
-        ImportError: the lab is not installed.
-        LabError: it cannot use the directory.
     """
-    from checks.lab import Lab
-
-    if not (directory / "relaycanary.yaml").exists():
-        with Lab(directory):
-            pass
+    try:
+        from checks.lab import Lab, LabError
+    except ImportError:
+        return _MISSING
+    try:
+        if not (directory / "relaycanary.yaml").exists():
+            with Lab(directory):
+                pass
+    except LabError as error:
+        return str(error)
+    return ""
 
 
 def run_with_lab(directory: Path, *, verbose: bool = False) -> int:
@@ -117,7 +119,7 @@ def break_(directory: Path, target: str | None, fault: str | None, *, json: bool
     try:
         from checks.lab import Control, LabError
     except ImportError:
-        return _fail(MISSING)
+        return _fail(_MISSING)
     control = Control(directory)
     if target is None or fault is None:
         return _list_faults(control.faults(), target, json=json)
@@ -135,7 +137,7 @@ def heal(directory: Path, target: str | None, *, json: bool = False) -> int:
     try:
         from checks.lab import Control, LabError
     except ImportError:
-        return _fail(MISSING)
+        return _fail(_MISSING)
     try:
         Control(directory).heal(target)
     except LabError as error:

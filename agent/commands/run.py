@@ -18,7 +18,7 @@ import structlog
 from agent import __version__, log, sentry
 from agent.alerts.service import AlertService
 from agent.clock import SystemClock
-from agent.commands.alerting import apply_alerts
+from agent.commands.alert_policy import apply_alerts
 from agent.commands.outlets import metric_outlets, ping_target
 from agent.commands.parts import accounts, addresses, archive_of, sent_items, signing_keys, users
 from agent.commands.reporting.child import send_in_child

@@ -4,7 +4,7 @@ from agent.ledger.cleanup import KnownCanary, Stored
 from agent.ledger.errors import LedgerError, LedgerInUse, LedgerTooNew
 from agent.ledger.facts import Due
 from agent.ledger.looks import FoundBounce, FoundCopy, LookRecord
-from agent.ledger.prune import Retention
+from agent.ledger.retention import Retention
 from agent.ledger.silences import Silence
 from agent.ledger.snapshot import CheckStanding, Histogram, InFlight, Problem, Snapshot, Total
 from agent.ledger.store import Judgement, Ledger

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.ledger import connect, copying
 from agent.ledger.errors import LedgerError, LedgerInUse
-from agent.ledger.prune import Retention, count_old, prune
+from agent.ledger.retention import Retention, count_old, prune
 from agent.ledger.schema import canaries, runs
 from agent.ledger.versions import versions
 

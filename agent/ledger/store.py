@@ -13,8 +13,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.ledger import beginning, canaries, cleanup, connect, damage, facts, looks, silences, verify
-from agent.ledger import prune as pruning
+from agent.ledger import beginning, canaries, cleanup, connect, damage, facts, looks, retention, silences, verify
 from agent.ledger import snapshot as pictures
 from agent.ledger.beginning import Beginning
 from agent.ledger.cleanup import Stored
@@ -24,7 +23,7 @@ from agent.ledger.facts import Due
 from agent.ledger.history import History
 from agent.ledger.looks import LookRecord
 from agent.ledger.pages import Questions
-from agent.ledger.prune import Retention
+from agent.ledger.retention import Retention
 from agent.ledger.schema import folders
 from agent.ledger.silences import Silence
 from agent.ledger.snapshot import Snapshot
@@ -224,7 +223,7 @@ class Ledger:
 
     async def prune(self, *, now: float, keep: Retention) -> int:
         """Let go of old evidence and rows, a little at a time; return how many went."""
-        return await self._writer.do(lambda transaction: pruning.prune(transaction.connection, now=now, keep=keep))
+        return await self._writer.do(lambda transaction: retention.prune(transaction.connection, now=now, keep=keep))
 
     async def past(self, query: Callable[[History], T]) -> T:
         """Ask about the past, in a thread, all from one transaction.

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alerts.sender import a_page, new_page, write
 
 from agent.commands.ledger import backup, restore, verify
 from agent.ledger import Ledger, inspect
+from agent.ledger.alert_store import AlertStore
 
 
 def delivered(past: Any) -> Any:
@@ -30,6 +32,13 @@ def counted(before: Any, metric: str) -> float:
 
 def names(ledger: Path) -> list[str]:
     return sorted(one.name for one in ledger.parent.glob("ledger.db*"))
+
+
+def states_of_pages(ledger: Path) -> list[str]:
+    with sqlite3.connect(ledger) as connection:
+        found = [state for (state,) in connection.execute("SELECT state FROM pages")]
+    connection.close()
+    return found
 
 
 def test_the_ledger_that_is_there_is_kept_whole_beside_the_restored_one(
@@ -94,6 +103,25 @@ def test_what_was_on_its_way_then_and_is_not_found_is_unobserved_and_never_lost(
         found = connection.execute("SELECT outcome, reasons FROM canaries WHERE name = 'relay'").fetchone()
     connection.close()
     assert found == ("unobserved", '["the mailbox was replaced, or the ledger restored"]')
+
+
+def test_a_page_that_waited_to_be_sent_when_the_copy_was_made_is_of_the_past_and_never_sent(
+    past: Any, file: Path, ledger: Path, copy: Path
+) -> None:
+    before = past(file)
+    waits = new_page(a_page())
+    before.write(lambda ledger: write(AlertStore(ledger), waits))
+    assert backup(copy, file) == 0
+    assert restore(copy, file) == 0
+    after = past(file, behind=0.0)
+
+    async def nothing_is_due(ledger: Ledger) -> None:
+        assert await AlertStore(ledger).next_page(waits.channel, after.at(-86400)) == (None, None)
+
+    after.write(nothing_is_due, began=0)
+    aside = ledger.with_name("ledger.db.before-restore-1")
+    assert states_of_pages(ledger) == ["abandoned"]
+    assert states_of_pages(aside) == ["waiting"]
 
 
 def test_the_ledger_tells_since_when_it_counts(past: Any, file: Path, copy: Path) -> None:
