@@ -36,7 +36,7 @@ _COLUMN = 12  # the longest status, and a space on both sides
 
 
 def doctor(config: Path | None = None, *, json: bool = False) -> int:
-    """Test everything that the settings name, short of sending: DNS, ports, TLS, logins, mailboxes, clock, limits.
+    """Test everything that the settings name, short of sending: DNS, ports, TLS, logins, mailboxes, alerts, clock.
 
     It disturbs no agent that is running: nothing is sent, and neither mailboxes nor the ledger are changed.
 

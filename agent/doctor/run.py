@@ -22,7 +22,7 @@ LIMIT = 25.0
 MOST_AT_ONCE = 16
 """Examinations under way at a time: each holds a connection or two."""
 
-_SUBJECTS = ("path", "mailbox", "credential", "check", "domain", "settings", "machine")
+_SUBJECTS = ("path", "mailbox", "credential", "check", "domain", "channel", "heartbeat", "settings", "machine")
 _LOGINS = frozenset({"smtp.login", "mailbox.login"})
 _MACHINE = "this machine"
 

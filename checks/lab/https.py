@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from checks.lab.listener import Listener
+from checks.lab.listener import Listener, abort
 
 _SESSION = "session"
 
@@ -44,7 +44,7 @@ class HttpsSession(H11Protocol):
 
     def cut(self) -> None:
         """Close the connection at once."""
-        self.transport.abort()
+        abort(self.transport)
 
 
 class WebEndpoint:

@@ -40,7 +40,7 @@ from pysasl.mechanism import ChallengeResponse
 from checks.lab.faults import FaultBoard
 from checks.lab.headers import MAILBOX_SERVER
 from checks.lab.imap_folders import DurableFolders
-from checks.lab.listener import Listener
+from checks.lab.listener import Listener, abort
 from checks.lab.logins import Logins
 from checks.lab.tenant import Account
 
@@ -203,7 +203,7 @@ class MailboxSession(IMAPConnection):
 
     def cut(self) -> None:
         """Close the connection at once."""
-        self.writer.transport.abort()
+        abort(self.writer.transport)
 
     def say_bye(self) -> None:
         """Close the connection in the way of the protocol."""

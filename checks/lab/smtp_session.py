@@ -23,6 +23,7 @@ from typing import Any
 from aiosmtpd.smtp import SMTP
 
 from checks.lab.faults import Act, Broken, FaultBoard, Stage
+from checks.lab.listener import abort
 from checks.lab.tenant import PathName, Peer
 
 MESSAGE_LIMIT = 35 * 1024 * 1024
@@ -124,9 +125,7 @@ class StagedSMTP(SMTP):
 
     def cut(self) -> None:
         """Close the connection at once."""
-        transport = self._original_transport or self.transport
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
+        abort(self._original_transport or self.transport)
 
     async def _handle_client(self) -> None:
         # Clients that vanish are no event; aiosmtpd would leave an exception that nobody fetches.

@@ -151,10 +151,12 @@ class Link(SMTPProtocol):
         self._lingering = self._loop.call_later(LINGER, self.abort)
 
     def abort(self) -> None:
-        """Close the connection now."""
-        for transport in (cast(asyncio.WriteTransport | None, self.transport), self._tcp):
-            if transport is not None:
-                transport.abort()
+        """Close the connection now, and with it the TLS that is spoken on it.
+
+        The TLS transport itself may be closed already, and that of Python 3.11.2 (Debian 12) cannot be aborted then.
+        """
+        if self._tcp is not None:
+            self._tcp.abort()
 
     async def wait_closed(self) -> None:
         """Wait until the socket is closed."""

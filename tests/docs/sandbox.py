@@ -71,10 +71,14 @@ class Box:
         )
 
 
-def _script(file: Path, program: Path) -> None:
+def _executable(file: Path, command: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{program}" "$@"\n')
+    file.write_text(f"#!/bin/sh\n{command}\n")
     file.chmod(0o755)
+
+
+def _script(file: Path, program: Path) -> None:
+    _executable(file, f'exec "{sys.executable}" -IS "{program}" "$@"')
 
 
 def _programs(root: Path, checkout: Path) -> None:
@@ -83,14 +87,11 @@ def _programs(root: Path, checkout: Path) -> None:
     for name in ("standin.py", "relaycanary_standin.py"):
         shutil.copy(HERE / name, here / name)
     for name in STOOD_IN_FOR:
-        file = root / "bin" / name
-        file.parent.mkdir(exist_ok=True)
         told = f"import sys; sys.argv[0] = '{name}'; exec(open('{here}/standin.py').read())"
-        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS -c "{told}" "$@"\n')
-        file.chmod(0o755)
+        _executable(root / "bin" / name, f'exec "{sys.executable}" -IS -c "{told}" "$@"')
     for venv in (checkout / ".venv", root / "opt/relaycanary/venv"):
         _script(venv / "bin/relaycanary", here / "relaycanary_standin.py")
-        (venv / "bin/python").symlink_to(sys.executable)
+        _executable(venv / "bin/python", f'exec "{sys.executable}" "$@"')
         (venv / "bin/pip").symlink_to(root / "bin/pip")
 
 

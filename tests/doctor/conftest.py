@@ -140,6 +140,7 @@ def write(tmp_path: Path, ca_file: Path, name_server: DnsServer) -> Callable[...
                 | changes.pop("mailbox", {})
             },
             "checks": {"way": {"path": "way", "mailbox": "box", "every": "60s"} | changes.pop("check", {})},
+            "alerts": changes.pop("alerts", {}),
         }
         assert not changes
         file = tmp_path / "relaycanary.yaml"

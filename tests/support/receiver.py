@@ -78,9 +78,10 @@ def receiving(context: ssl.SSLContext | None = None, host: str = "127.0.0.1") ->
             for name, value in {**more, "Content-Length": str(len(receiver.words))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(receiver.words)
+            if self.command != "HEAD":
+                self.wfile.write(receiver.words)
 
-        do_POST = do_GET = _answer  # noqa: N815 - the library's names
+        do_POST = do_GET = do_HEAD = _answer  # noqa: N815 - the library's names
 
         def log_message(self, *_: object) -> None:
             pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import pytest
 from hypothesis import given
@@ -61,3 +62,20 @@ def test_undoing_the_stuffing_gives_the_message_again(lines):
     received = [line.removeprefix(b".") for line in dot_stuffed(message).split(b"\r\n")[:-2]]
 
     assert b"".join(line + b"\r\n" for line in received) == message
+
+
+async def test_a_connection_whose_tls_is_closing_can_still_be_closed_at_once(ca, ca_file, server_context):
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(never, "127.0.0.1", 0, ssl=server_context("127.0.0.1", issuer=ca))
+    async with server:
+        loop, links = asyncio.get_running_loop(), set()
+        port = server.sockets[0].getsockname()[1]
+        _, link = await loop.create_connection(lambda: Link(links), "127.0.0.1", port)
+        await link.secure(ssl.create_default_context(cafile=ca_file), "127.0.0.1", limit=10)
+        link.transport.close()
+        link.abort()
+        await link.wait_closed()
+        assert links == set()

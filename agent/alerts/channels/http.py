@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -51,9 +52,34 @@ class Poster:
         """
         await self._ask("GET", url, None, {}, quote=False)
 
+    async def reach(self, url: str) -> str:
+        """Ask the receiver for the head of its root, and return its host: any answer will do, and nothing is sent.
+
+        The rest of *url*, which may hold a secret, is not shown to anybody.
+
+        Raises:
+            NotSent: there was no answer, or from somebody whose certificate is not trusted.
+        """
+        host, parts = check_url(url), urlsplit(url)
+        root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
+        async with self._answer("HEAD", root, None, {}):
+            return host
+
     async def _ask(
         self, method: str, url: str, content: bytes | None, headers: Mapping[str, str], *, quote: bool
     ) -> None:
+        async with self._answer(method, url, content, headers) as response:
+            if response.is_success:
+                return
+            words = await _words(response) if quote else ""
+        said = f"{check_url(url)} answered {response.status_code}{f': {words}' if words else ''}"
+        raise NotSent(said, retry_after=_retry_after(response))
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, url: str, content: bytes | None, headers: Mapping[str, str]
+    ) -> AsyncIterator[httpx.Response]:
+        """Yield the answer, whatever it is; what goes wrong on the way, or while it is read, is NotSent."""
         host = check_url(url)
         try:
             context = await self.tls.context()
@@ -61,9 +87,7 @@ class Poster:
                 httpx.AsyncClient(verify=context, timeout=_PATIENCE, follow_redirects=False) as client,
                 client.stream(method, url, content=content, headers={"User-Agent": USER_AGENT, **headers}) as response,
             ):
-                if response.is_success:
-                    return
-                words = await _words(response) if quote else ""
+                yield response
         except (httpx.HTTPError, OSError) as error:
             try:
                 why = failure_of(error, host).detail
@@ -72,8 +96,6 @@ class Poster:
             raise NotSent(why) from None
         except LocalFault as fault:
             raise NotSent(str(fault)) from None
-        said = f"{host} answered {response.status_code}{f': {words}' if words else ''}"
-        raise NotSent(said, retry_after=_retry_after(response))
 
 
 def check_url(url: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+from agent.doctor.examinations.alerts import of_channel, of_heartbeat
 from agent.doctor.examinations.check import of_check
 from agent.doctor.examinations.credential import of_credential
 from agent.doctor.examinations.domain import of_domain
@@ -43,6 +44,8 @@ def examinations(kit: Kit) -> list[Examination]:
             Examination(f"domain {domain}", partial(of_domain, kit, domain, names))
             for domain, names in kit.domains().items()
         ),
+        *(Examination(f"channel {name}", partial(of_channel, kit, name)) for name in settings.alerts.named),
+        *([Examination("heartbeat", partial(of_heartbeat, kit))] if settings.alerts.heartbeat else []),
     ]
 
 
