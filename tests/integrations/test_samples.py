@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.process import until
+from support.receiver import receiving
 
 from checks.knowledge import diagnose_text
 from checks.lab import Lab
@@ -148,6 +149,44 @@ def test_an_expired_secret_is_told_by_its_number(lab: Lab, send: Send, language:
     done = send(language, "submission")
     assert done.returncode == 1
     assert "AADSTS7000222" in done.stderr
+
+
+@every_language
+def test_a_token_that_is_not_to_be_had_for_now_is_a_reason_to_keep_the_message(
+    lab: Lab, send: Send, language: str
+) -> None:
+    lab.break_("entra", "entra_unavailable")
+    done = send(language, "submission")
+    assert done.returncode == 75
+    assert done.stderr.startswith("AADSTS90033")
+    lab.heal("entra")
+    lab.break_("entra", "entra_down")
+    done = send(language, "submission")
+    assert done.returncode == 75
+    assert "refused" in done.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "code", "said"),
+    [
+        (429, b'{"error_description": "AADSTS90055: too many requests"}', 75, "AADSTS90055"),
+        (504, b"<html>Gateway Timeout</html>", 75, "answers 504"),
+        (403, b"<html>the proxy does not know you</html>", 75, "answers 403"),
+        (400, b'{"error": "invalid_request"}', 1, "answers 400"),
+    ],
+    ids=["busy", "a page of a server in trouble", "a page of a proxy", "a refusal"],
+)
+@every_language
+def test_what_answers_in_the_place_of_entra_decides_whether_the_message_is_kept(
+    send: Send, language: str, status: int, words: bytes, code: int, said: str
+) -> None:
+    with receiving() as platform:
+        platform.words = words
+        platform.answers = [(status, {})]
+        done = send(language, "submission", AUTHORITY=platform.url.rstrip("/"))
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(platform.got) == 1
 
 
 def test_the_lock_of_node_names_no_host() -> None:

@@ -19,13 +19,13 @@ async function accessToken() {
       client_secret: readFileSync(CLIENT_SECRET_FILE, "utf8").trim(),
       scope: "https://outlook.office365.com/.default",
     }),
+    signal: AbortSignal.timeout(30_000),
   });
-  const found = await answer.json();
-  if (!answer.ok) {
-    console.error(found.error_description); // AADSTS...
-    process.exit(1);
-  }
-  return found.access_token;
+  const found = await answer.json().catch(() => undefined); // a page in HTML: of a server in trouble, or of a proxy
+  if (found?.access_token) return found.access_token;
+  const refused = new Error(found?.error_description ?? `${AUTHORITY} answers ${answer.status}, and with no token`); // AADSTS...
+  refused.forGood = found !== undefined && answer.status < 500 && answer.status !== 429;
+  throw refused;
 }
 
 try {
@@ -48,5 +48,5 @@ try {
   console.log(`handed over: ${sent.response}`);
 } catch (error) {
   console.error(error.response ?? error.cause?.message ?? error.message); // relaycanary explain says what it means
-  process.exitCode = error.responseCode >= 500 ? 1 : 75; // 5xx: it will not get better; else keep the message and try again later
+  process.exitCode = error.forGood || error.responseCode >= 500 ? 1 : 75; // 1: it will not get better; else keep the message and try again later
 }

@@ -13,32 +13,44 @@ use PHPMailer\PHPMailer\SMTP;
 
 require 'libphp-phpmailer/autoload.php'; // Debian's; with Composer: __DIR__ . '/vendor/autoload.php'
 
+// No other try gets a token either.
+final class RefusedForGood extends Exception
+{
+}
+
 // Gets a token of the app; it is good for an hour, so a program that sends more than one message keeps it.
 final class AppToken implements OAuthTokenProvider
 {
     public function getOauth64(): string
     {
         $authority = getenv('AUTHORITY') ?: 'https://login.microsoftonline.com';
-        $answer = file_get_contents("$authority/" . getenv('TENANT') . '/oauth2/v2.0/token', false, stream_context_create([
-            'http' => [
-                'method' => 'POST',
-                'header' => 'Content-Type: application/x-www-form-urlencoded',
-                'content' => http_build_query([
-                    'grant_type' => 'client_credentials',
-                    'client_id' => getenv('CLIENT_ID'),
-                    'client_secret' => trim(file_get_contents(getenv('CLIENT_SECRET_FILE'))),
-                    'scope' => 'https://outlook.office365.com/.default',
-                ]),
-                'timeout' => 30,
-                'ignore_errors' => true,
-            ],
-        ]));
-        $found = json_decode((string) $answer, true);
-        if (!isset($found['access_token'])) {
-            fwrite(STDERR, ($found['error_description'] ?? 'no token') . "\n"); // AADSTS...
-            exit(1);
+        set_error_handler(static fn (int $level, string $words) => throw new Exception($words)); // nobody answers
+        try {
+            $answer = fopen("$authority/" . getenv('TENANT') . '/oauth2/v2.0/token', 'r', false, stream_context_create([
+                'http' => [
+                    'method' => 'POST',
+                    'header' => 'Content-Type: application/x-www-form-urlencoded',
+                    'content' => http_build_query([
+                        'grant_type' => 'client_credentials',
+                        'client_id' => getenv('CLIENT_ID'),
+                        'client_secret' => trim(file_get_contents(getenv('CLIENT_SECRET_FILE'))),
+                        'scope' => 'https://outlook.office365.com/.default',
+                    ]),
+                    'timeout' => 30,
+                    'ignore_errors' => true, // a refusal has words too
+                ],
+            ]));
+            $status = (int) explode(' ', stream_get_meta_data($answer)['wrapper_data'][0])[1];
+            $found = json_decode(stream_get_contents($answer), true); // null for a page in HTML, as of a proxy
+        } finally {
+            restore_error_handler();
         }
-        return base64_encode('user=' . getenv('MAIL_FROM') . "\1auth=Bearer {$found['access_token']}\1\1");
+        if (isset($found['access_token'])) {
+            return base64_encode('user=' . getenv('MAIL_FROM') . "\1auth=Bearer {$found['access_token']}\1\1");
+        }
+        $words = $found['error_description'] ?? "$authority answers $status, and with no token"; // AADSTS...
+        $passes = $found === null || $status === 429 || $status >= 500;
+        throw $passes ? new Exception($words) : new RefusedForGood($words);
     }
 }
 
@@ -65,5 +77,5 @@ try {
     echo "handed over\n";
 } catch (Exception $refused) {
     fwrite(STDERR, ($reply ?: $refused->getMessage()) . "\n"); // relaycanary explain says what it means
-    exit(str_starts_with($reply, '5') ? 1 : 75); // 5xx: it will not get better; else keep the message and try again later
+    exit($refused instanceof RefusedForGood || str_starts_with($reply, '5') ? 1 : 75); // 1: it will not get better; else keep the message and try again later
 }

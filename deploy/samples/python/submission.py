@@ -5,6 +5,7 @@ TENANT=contoso.onmicrosoft.com CLIENT_ID=... CLIENT_SECRET_FILE=/run/secrets/app
 The app registration has the role SMTP.SendAsApp, and the right to send as this mailbox: deploy/m365/app.md.
 """
 
+import http.client
 import json
 import os
 import smtplib
@@ -19,7 +20,10 @@ from pathlib import Path
 
 
 def access_token() -> str:
-    """Get a token of the app; it is good for an hour, so keep it for as long."""
+    """Get a token of the app; it is good for an hour, so keep it for as long.
+
+    Raises OSError where another try may get one: nobody answers, or a server that is busy or in trouble.
+    """
     authority = os.environ.get("AUTHORITY", "https://login.microsoftonline.com")
     form = {
         "grant_type": "client_credentials",
@@ -30,9 +34,19 @@ def access_token() -> str:
     url = f"{authority}/{os.environ['TENANT']}/oauth2/v2.0/token"
     try:
         with urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), timeout=30) as answer:
-            return json.load(answer)["access_token"]
+            status, text = answer.status, answer.read()
     except urllib.error.HTTPError as refused:
-        sys.exit(json.load(refused)["error_description"])  # AADSTS...: relaycanary explain says what it means
+        status, text = refused.code, refused.read()
+    try:
+        found = json.loads(text)
+    except ValueError:  # a page in HTML: of a server in trouble, or of a proxy
+        raise OSError(f"{authority} answers {status}, and with no JSON") from None
+    if "access_token" in found:
+        return found["access_token"]
+    words = found.get("error_description", f"{authority} answers {status}, and with no token")
+    if status == 429 or status >= 500:
+        raise OSError(words)
+    sys.exit(words)  # AADSTS...: relaycanary explain says what it means
 
 
 message = EmailMessage()
@@ -55,7 +69,7 @@ except smtplib.SMTPRecipientsRefused as refused:
     code, text = next(iter(refused.recipients.values()))
 except smtplib.SMTPResponseException as refused:
     code, text = refused.smtp_code, refused.smtp_error
-except OSError as error:  # no connection, no trust in the certificate, a connection that broke
+except (OSError, http.client.HTTPException) as error:  # no connection, no trust in the certificate, no token for now
     print(error, file=sys.stderr)
     sys.exit(75)
 else:
