@@ -139,7 +139,7 @@ def prune(config: Path | None = None, *, keep: str | None = None, compact: bool 
         The exit code: 0, or 1 if the ledger cannot be written.
     """
     try:
-        agent = load(find(config)).agent
+        agent = load(find(config), verified=False).agent
         rows = agent.ledger_keep if keep is None else parse_duration(keep)
     except SettingsError as error:
         output.complain(error.problems)
@@ -211,7 +211,7 @@ def export(config: Path | None = None) -> int:
 def _ledger(config: Path | None) -> str | None:
     """Tell the URL of the ledger that the settings name; None if they cannot be used, which is said."""
     try:
-        return load(find(config)).agent.ledger
+        return load(find(config), verified=False).agent.ledger
     except SettingsError as error:
         output.complain(error.problems)
         return None

@@ -39,7 +39,7 @@ def report(choice: Choice, config: Path | None = None, *, send_it: bool = False)
         The exit code: 0, or 1 if it could not be made, written or sent; 64 if what was asked for makes no sense.
     """
     try:
-        settings = load(find(config))
+        settings = load(find(config), verified=send_it)
         form = choice.written_as()
         if choice.output is None and form in _BINARY and not send_it and sys.stdout.isatty():
             output.say("a PDF is not for a terminal: say by -o where to write it")

@@ -20,6 +20,8 @@ PLACEHOLDER = "replace-this-line-by-the-secret"
 """What `relaycanary init` puts where a secret belongs, until somebody fills it in."""
 
 _LARGEST = 64 * 1024
+_CREDENTIALS = Path("/run/credentials")
+_OF_SYSTEMD = "; systemd has it there while the service runs, for the service's user alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ def read_file(file: Path, largest: int) -> bytes:
         with file.open("rb") as stream:
             content = stream.read(largest + 1)
     except (OSError, ValueError) as error:
-        raise LocalFault(f"the file {file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        why = f"{getattr(error, 'strerror', None) or error}{_OF_SYSTEMD if _CREDENTIALS in file.parents else ''}"
+        raise LocalFault(f"the file {file} cannot be read: {why}") from None
     if len(content) > largest:
         raise LocalFault(f"the file {file} is larger than {largest // 1024} kB")
     return content

@@ -31,8 +31,8 @@ _NAMED = ("credentials", "paths", "mailboxes", "checks")
 _FILE_KEYS = frozenset({"file", "ca_file"})
 
 
-def parse(data: Mapping[str, Any], problems: Problems, verifier: Verifier, load: Load) -> Sections | None:
-    """Validate every section of *data* by itself; None where any is wrong."""
+def parse(data: Mapping[str, Any], problems: Problems, verifier: Verifier | None, load: Load) -> Sections | None:
+    """Validate every section of *data* by itself, and with a *verifier* its references; None where any is wrong."""
     parser = _Parser(data, problems, verifier, load)
     parser.unknown_sections()
     agent = parser.single(Agent, "agent")
@@ -48,7 +48,7 @@ def parse(data: Mapping[str, Any], problems: Problems, verifier: Verifier, load:
     if agent is None or web is None or metrics is None or problems.errors:
         return None
     return Sections(
-        agent=agent.model_copy(update={"ledger": _ledger(agent.ledger, problems)}),
+        agent=agent.model_copy(update={"ledger": _ledger(agent.ledger, problems, verifier)}),
         web=web,
         credentials=MappingProxyType(credentials),
         paths=MappingProxyType(paths),
@@ -76,7 +76,7 @@ def beside(folder: Path, value: Any) -> Any:
     return value
 
 
-def _ledger(url: str, problems: Problems) -> str:
+def _ledger(url: str, problems: Problems, verifier: Verifier | None) -> str:
     """Return the URL of the ledger with an absolute file name."""
     file = ledger_file(url)
     absolute = problems.file.parent.absolute() / file
@@ -85,6 +85,8 @@ def _ledger(url: str, problems: Problems) -> str:
             f"means {absolute}, beside the settings file: with four slashes it would be {ledger_url(Path('/', file))}"
         )
         problems.warning(("agent", "ledger"), words)
+    if verifier is not None:
+        verifier.verify_ledger(absolute, ("agent", "ledger"))
     return ledger_url(absolute)
 
 
@@ -92,7 +94,7 @@ def _ledger(url: str, problems: Problems) -> str:
 class _Parser:
     data: Mapping[str, Any]
     problems: Problems
-    verifier: Verifier
+    verifier: Verifier | None
     load: Load
 
     def unknown_sections(self) -> None:
@@ -156,7 +158,7 @@ class _Parser:
 
     def _fit(self, model: type[_S], data: Any, key: Key) -> _S | None:
         settings = fit(model, data, key, self.problems)
-        if settings is not None:
+        if settings is not None and self.verifier is not None:
             self.verifier.verify(settings, key)
         return settings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -52,6 +53,14 @@ class Verifier:
                     self._extra(where)
                 case Path() if name == "ca_file":
                     self._file(value, name, where)
+
+    def verify_ledger(self, file: Path, key: Key) -> None:
+        """Note it if the ledger could not be put at *file*, whose folder the agent makes if need be."""
+        lineage = (file.parent, *file.parent.parents)
+        there = next((one for one in lineage if os.access(one, os.F_OK)), file.parent)
+        if not os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            done = "written" if there == file.parent else "made"
+            self.problems.warning(key, f"{file.parent} cannot be {done} by this user: the agent's must be able to")
 
     def _secret(self, reference: SecretReference, name: str, where: Key) -> None:
         source, place = SecretSource(reference), reference.file or reference.env

@@ -54,3 +54,17 @@ class TestWithoutSettingsOfTheMachine:
             " /etc/relaycanary/relaycanary.yaml, .lab/relaycanary.yaml."
             " Say where it is by --config or RELAYCANARY_CONFIG, or let `relaycanary init` write one"
         )
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_folder_that_may_not_be_entered_holds_no_settings(monkeypatch):
+    """As when root, in a folder of its own, runs it as the service's user."""
+
+    def forbidden(place):
+        if not place.is_absolute():
+            raise PermissionError(13, "Permission denied")
+        return False
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    with pytest.raises(SettingsError, match="there is no settings file"):
+        find()

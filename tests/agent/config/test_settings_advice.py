@@ -1,12 +1,17 @@
 """What is allowed but will not do what was meant: one row for every warning."""
 
+import os
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from agent.config.advice import RULES
 from agent.config.advice.rule import Context
 from agent.config.habits import EWS
+from agent.config.problems import Problems
+from agent.config.verify import Verifier
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -565,3 +570,30 @@ def test_a_certificate_that_expires_soon_is_warned_of(workspace, edited):
             " renew it before then"
         )
     ]
+
+
+@contextmanager
+def as_nobody():
+    """Be a user who may write nowhere in particular, which root can."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("/var/relaycanary-of-a-test/deep/ledger.db", ["/var/relaycanary-of-a-test/deep cannot be made by this user"]),
+        ("/var/ledger-of-a-test.db", ["/var cannot be written by this user"]),
+        ("/dev/shm/relaycanary-of-a-test/ledger.db", []),  # noqa: S108 - a folder of everybody's
+    ],
+)
+def test_a_ledger_that_this_user_could_not_write_is_warned_of(file, words, workspace):
+    problems = Problems(workspace.folder / "relaycanary.yaml")
+    with as_nobody():
+        Verifier(problems, NOW).verify_ledger(Path(file), ("agent", "ledger"))
+    assert [one.message.partition(":")[0] for one in problems.warnings] == words
