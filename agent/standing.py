@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.ledger import CheckStanding, InFlight, Snapshot
-from agent.words import OUTCOMES
+from agent.words import OUTCOMES, told
 from checks.core import verdict
 from checks.core.model import Attempt, Check, Outcome, Verdict
 from checks.knowledge import Diagnosis, diagnose_outcome
@@ -56,7 +56,7 @@ def what(one: CheckNow) -> str:
     if one.standing is not None:
         newest = OUTCOMES[Outcome(one.standing.outcome)]
         parts.append(f"last: {newest}" if one.reason else newest)
-        parts += [reason for reason in one.standing.reasons if not one.reason]
+        parts += [] if one.reason else told(one.standing.reasons, one.standing.observation_gap)
     return "; ".join(parts)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from checks.core.model import Outcome
+from checks.core.expect import ATTRIBUTION_UNOBSERVED
+from checks.core.model import Cause, Outcome
+from checks.core.verdict import TIMELINESS_UNOBSERVED
 
 OUTCOMES: Mapping[Outcome, str] = MappingProxyType(
     {
@@ -28,7 +30,37 @@ OUTCOMES: Mapping[Outcome, str] = MappingProxyType(
 )
 """What happened, in the words that people read."""
 
+_CAUSES: Mapping[str, str] = MappingProxyType(
+    {
+        Cause.NAME: "the host name could not be resolved",
+        Cause.CONNECT: "no TCP connection",
+        Cause.TLS: "the handshake or the certificate failed",
+        Cause.NOT_OFFERED: "the server does not offer it",
+        Cause.TIMEOUT: "no answer in time",
+        Cause.DROPPED: "the connection was dropped",
+        Cause.GARBAGE: "an answer that is not of the protocol",
+    }
+)
+_NOT_STAMPED = "whether the connector took it cannot be told: this mailbox has never shown its header"
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def told(reasons: Sequence[str], gap: float | None = None) -> Sequence[str]:
+    """Say the *reasons* of a verdict as people say them; programs are given the fixed words as they are.
+
+    The fixed word of a cause goes where the other side's words, or ours, follow it. *gap* is for how many seconds
+    nobody looked before the canary was seen.
+    """
+    if reasons and reasons[0] in _CAUSES:
+        reasons = reasons[1:] or (_CAUSES[reasons[0]],)
+    return [_told(one, gap) for one in reasons]
+
+
+def _told(reason: str, gap: float | None) -> str:
+    if reason == TIMELINESS_UNOBSERVED:
+        return f"on time or not cannot be told: nobody looked for {'a while' if gap is None else span(gap)}"
+    return _NOT_STAMPED if reason == ATTRIBUTION_UNOBSERVED else reason
 
 
 def span(seconds: float) -> str:

@@ -7,6 +7,7 @@ from agent.alerts.incident import Story
 from agent.alerts.policy import rank
 from agent.alerts.scene import Scene
 from agent.alerts.signs import Ill
+from agent.words import told
 from checks.core.model import Outcome, Verdict
 from checks.knowledge import Diagnosis, diagnose_outcome
 
@@ -39,7 +40,7 @@ def _said(ill: Ill, scene: Scene) -> str:
     if ill.blind:
         mailbox = scene.mailboxes.get(ill.check.mailbox)
         return mailbox.words if mailbox is not None else ""
-    return "; ".join(ill.problem.reasons) if ill.problem else ""
+    return "; ".join(told(ill.problem.reasons)) if ill.problem else ""
 
 
 def _diagnosis(ill: Ill, said: str) -> Diagnosis | None:

@@ -18,7 +18,7 @@ from agent.ledger.cases import CanaryRecord, CaseFile
 from agent.ledger.schema import canaries, failed, runs, specs, standings
 from agent.ledger.silences import Silence
 from agent.ledger.snapshot import Snapshot, take_standings
-from checks.core.model import Verdict
+from checks.core.model import Check, Verdict
 
 _LOWEST = -(2**62)
 
@@ -49,6 +49,7 @@ class Failure:
 
     check: str
     path: str
+    method: str
     seq: int
     canary: str
     started: float
@@ -128,8 +129,8 @@ class Questions:
             .order_by(canaries.c.started_wall.desc())
             .limit(limit)
         ).all()
-        paths = {check: records.load_check(check).path for check in {row.check for row in rows}}
-        return [_failure(row, paths[row.check]) for row in reversed(rows)]
+        checks = {check: records.load_check(check) for check in {row.check for row in rows}}
+        return [_failure(row, checks[row.check]) for row in reversed(rows)]
 
     def failing_since(self) -> Mapping[str, float]:
         """Tell, for each check whose newest decided canaries failed, when the first of them was started."""
@@ -140,7 +141,7 @@ class Questions:
         return self.connection.execute(select(runs.c.id).where(runs.c.simulated).limit(1)).first() is not None
 
 
-def _failure(row: Row[Any], path: str) -> Failure:
+def _failure(row: Row[Any], check: Check) -> Failure:
     after = None
     if row.after_seq is not None:
         after = Turn(
@@ -153,7 +154,8 @@ def _failure(row: Row[Any], path: str) -> Failure:
         )
     return Failure(
         check=row.name,
-        path=path,
+        path=check.path,
+        method=check.method,
         seq=row.seq,
         canary=row.id,
         started=row.started_wall,

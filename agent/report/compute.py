@@ -21,6 +21,7 @@ from agent.report.refusals import top_refusals
 from agent.report.tally import PathTally, Tally
 from agent.report.unobserved import Holes, unobserved
 from agent.status import Ahead
+from agent.words import told
 from checks.core.model import Check, Outcome, Stage
 from checks.knowledge import diagnose_outcome
 
@@ -100,7 +101,7 @@ def _incidents(history: History, span: Span, after: int) -> Found:
             paths[turn.check] = turn.path
             began = history.failing_since(turn.check, turn.seq)
             since |= {} if began is None else {turn.check: began}
-        words = "; ".join(turn.reasons)[:_LONGEST_TEXT]
+        words = "; ".join(told(turn.reasons))[:_LONGEST_TEXT]
         life.append(Judged(turn.canary, turn.started, turn.concluded, turn.verdict, turn.outcome, words))
     return incidents.find(lives, paths, after=after, failing_since=since)
 

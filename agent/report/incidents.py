@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 
-from checks.core.model import Verdict
+from agent.words import OUTCOMES
+from checks.core.model import Outcome, Verdict
+from checks.knowledge import read_statement
 
 _SAME = 1800.0  # seconds: what fails again sooner after it was mended was not mended
 
@@ -22,6 +27,17 @@ class Judged:
     outcome: str
     words: str
 
+    @property
+    def cause(self) -> tuple[object, ...]:
+        """What tells its failure from others: the outcome and the codes, for the rest of a server's words varies."""
+        return (self.outcome, *_codes(self.words))
+
+
+@lru_cache(maxsize=4096)
+def _codes(words: str) -> tuple[object, ...]:
+    said = read_statement(words)
+    return () if said is None else (said.code, said.enhanced)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
@@ -30,6 +46,10 @@ class Incident:
     `ended` is when the first canary that did well again was started; None while it lasts. `detected` is when the
     failure that made it an incident was concluded, and `began` when the first failing canary was started, which may
     be before the period. `runs` counts the runs of failures that it joins.
+
+    `outcome`, `words` and `canary` are of the newest failure while it lasts, for that is what has to be mended; once
+    it is over, of the newest one with the most frequent cause. `began_as` says how it began where that was another
+    cause; it is empty where it was the same.
     """
 
     path: str
@@ -42,6 +62,7 @@ class Incident:
     began: float
     detected: float
     ended: float | None
+    began_as: str = ""
     meaning: str | None = None
     fix: str | None = None
 
@@ -59,6 +80,35 @@ class Found:
     single_failures: int
 
 
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """Failures of a path that are told as one, in the order of their start."""
+
+    path: str
+    checks: tuple[str, ...]
+    failures: list[Judged]
+    runs: int
+    began: float
+    detected: float
+    ended: float | None
+
+    def example(self) -> Judged:
+        """Choose the failure that speaks for all."""
+        if self.ended is None:
+            return self.failures[-1]
+        counted = Counter(one.cause for one in reversed(self.failures))  # of two as frequent the newer one comes first
+        ((cause, _),) = counted.most_common(1)
+        return next(one for one in reversed(self.failures) if one.cause == cause)
+
+    def join(self, later: _Run) -> None:
+        """Take in another run."""
+        self.checks = tuple(dict.fromkeys((*self.checks, *later.checks)))
+        self.failures += later.failures
+        self.detected = min(self.detected, later.detected)
+        self.runs += later.runs
+        self.ended = None if self.ended is None or later.ended is None else max(self.ended, later.ended)
+
+
 def find(
     lives: Mapping[str, Sequence[Judged]],
     paths: Mapping[str, str],
@@ -74,20 +124,20 @@ def find(
         after: how many failures in a row make an incident.
         failing_since: for checks that were failing when the period began, when the run of failures had begun.
     """
-    incidents: list[Incident] = []
+    runs: list[_Run] = []
     single = 0
     for check, life in lives.items():
         began = failing_since.get(check)
-        for failures, recovery in _runs(life):
+        for failures, recovery in _split(life):
             if began is None and len(failures) < after:
                 single += len(failures)
             else:
-                incidents.append(_incident(paths[check], check, failures, recovery, after, began))
+                runs.append(_run(paths[check], check, failures, recovery, after, began))
             began = None
-    return Found(_together(incidents), single)
+    return Found(sorted(map(_incident, _together(runs)), key=attrgetter("began")), single)
 
 
-def _runs(life: Iterable[Judged]) -> Iterable[tuple[list[Judged], Judged | None]]:
+def _split(life: Iterable[Judged]) -> Iterable[tuple[list[Judged], Judged | None]]:
     failures: list[Judged] = []
     for one in life:
         if one.verdict == Verdict.FAIL:
@@ -99,19 +149,14 @@ def _runs(life: Iterable[Judged]) -> Iterable[tuple[list[Judged], Judged | None]
         yield failures, None
 
 
-def _incident(
-    path: str, check: str, failures: Sequence[Judged], recovery: Judged | None, after: int, began: float | None
-) -> Incident:
-    outcome, _ = Counter(one.outcome for one in failures).most_common(1)[0]
-    example = next(one for one in failures if one.outcome == outcome)
+def _run(
+    path: str, check: str, failures: list[Judged], recovery: Judged | None, after: int, began: float | None
+) -> _Run:
     decisive = failures[min(after, len(failures)) - 1] if began is None else failures[0]
-    return Incident(
+    return _Run(
         path=path,
         checks=(check,),
-        outcome=outcome,
-        words=example.words,
-        canary=example.canary,
-        failures=len(failures),
+        failures=failures,
         runs=1,
         began=failures[0].started if began is None else began,
         detected=decisive.concluded,
@@ -119,25 +164,36 @@ def _incident(
     )
 
 
-def _together(incidents: Sequence[Incident]) -> list[Incident]:
+def _together(runs: Iterable[_Run]) -> Iterable[_Run]:
     """Tell as one incident what several checks of a path suffered in the same way at the same time, or what flapped."""
-    merged: list[Incident] = []
-    for one in sorted(incidents, key=lambda incident: (incident.path, incident.outcome, incident.began)):
-        last = merged[-1] if merged else None
-        if last is None or (last.path, last.outcome) != (one.path, one.outcome) or not _touch(last, one):
-            merged.append(one)
-            continue
-        ends = (last.ended, one.ended)
-        merged[-1] = replace(
-            last,
-            checks=tuple(dict.fromkeys((*last.checks, *one.checks))),
-            failures=last.failures + one.failures,
-            detected=min(last.detected, one.detected),
-            runs=last.runs + one.runs,
-            ended=None if None in ends else max(end for end in ends if end is not None),
-        )
-    return sorted(merged, key=lambda incident: incident.began)
+    merged: dict[tuple[str, str], list[_Run]] = {}
+    for one in sorted(runs, key=attrgetter("began")):
+        alike = merged.setdefault((one.path, one.example().outcome), [])
+        if alike and _touch(alike[-1], one):
+            alike[-1].join(one)
+        else:
+            alike.append(one)
+    return chain.from_iterable(merged.values())
 
 
-def _touch(earlier: Incident, later: Incident) -> bool:
+def _touch(earlier: _Run, later: _Run) -> bool:
     return earlier.ended is None or later.began < earlier.ended + _SAME
+
+
+def _incident(run: _Run) -> Incident:
+    run.failures.sort(key=attrgetter("started"))
+    first, example = run.failures[0], run.example()
+    began_as = [] if first.cause == example.cause else [OUTCOMES[Outcome(first.outcome)], first.words]
+    return Incident(
+        path=run.path,
+        checks=run.checks,
+        outcome=example.outcome,
+        words=example.words,
+        canary=example.canary,
+        failures=len(run.failures),
+        runs=run.runs,
+        began=run.began,
+        detected=run.detected,
+        ended=run.ended,
+        began_as="; ".join(filter(None, began_as)),
+    )

@@ -38,7 +38,7 @@ def incidents_table(figures: Figures, zone: ZoneInfo) -> Table:
             cell("still open", Tone.BAD) if one.ended is None else cell(words.moment(one.ended, zone)),
             cell(one.path),
             cell(_what(one), Tone.BAD),
-            cell(one.words or words.NOTHING),
+            cell(_said(one)),
             cell(one.fix or words.NOTHING),
             cell(words.seconds(one.time_to_detect)),
             cell(words.seconds(lasted(one, figures))),
@@ -126,3 +126,8 @@ def ahead_table(figures: Figures, zone: ZoneInfo) -> Table:
 def _what(incident: Incident) -> str:
     often = f", {incident.runs} times" if incident.runs > 1 else ""
     return f"{incident.outcome.replace('_', ' ')}{often} ({words.number(incident.failures)} canaries)"
+
+
+def _said(incident: Incident) -> str:
+    began = f" (began as: {incident.began_as})" if incident.began_as else ""
+    return f"{incident.words}{began}" or words.NOTHING

@@ -17,6 +17,7 @@ from agent.status import AgentView
 from agent.web import figures, message
 from agent.web.message import Mail
 from agent.web.status_page import silence_of, stand
+from agent.words import told
 from checks.core.model import Accepted, Check, Outcome, Refused, Stage
 from checks.knowledge import Diagnosis, diagnose_outcome
 
@@ -159,7 +160,7 @@ def _refusal(group: Sequence[CanaryRecord]) -> Refusal:
     outcome = Outcome(first.outcome or "")
     return Refusal(
         outcome=outcome.value,
-        words="; ".join(first.reasons),
+        words="; ".join(told(first.reasons, first.observation_gap)),
         number=len(group),
         last=first.started,
         canary=first.canary,

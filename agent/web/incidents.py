@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from agent.ledger.pages import Failure
 from agent.report.incidents import Found, Incident, Judged, find
+from agent.words import told
 from checks.core.model import Outcome
 from checks.knowledge import diagnose_outcome
 
@@ -26,13 +27,13 @@ def recent(failures: Sequence[Failure], failing_since: Mapping[str, float], afte
     """
     lives: dict[str, list[Judged]] = {}
     paths: dict[str, str] = {}
-    reasons: dict[str, tuple[str, Sequence[str]]] = {}
+    told_of: dict[str, Failure] = {}
     for one in failures:
         life = lives.setdefault(one.check, [])
         paths.setdefault(one.check, one.path)
-        words = "; ".join(one.reasons)
+        words = "; ".join(told(one.reasons))
         life.append(Judged(one.canary, one.started, one.concluded, "fail", one.outcome, words))
-        reasons[one.canary] = (one.outcome, one.reasons)
+        told_of[one.canary] = one
         if one.after is not None and one.after.verdict != "fail":
             turn = one.after
             life.append(Judged(turn.canary, turn.started, turn.concluded, turn.verdict, turn.outcome, ""))
@@ -42,14 +43,13 @@ def recent(failures: Sequence[Failure], failing_since: Mapping[str, float], afte
         if check in failing_since and failing_since[check] < life[0].started and _one_run(life)
     }
     found = find(lives, paths, after=after, failing_since=cut)
-    return replace(found, incidents=[_explained(one, reasons[one.canary]) for one in found.incidents])
+    return replace(found, incidents=[_explained(one, told_of[one.canary]) for one in found.incidents])
 
 
 def _one_run(life: Sequence[Judged]) -> bool:
     return all(one.verdict == "fail" for one in life)
 
 
-def _explained(incident: Incident, why: tuple[str, Sequence[str]]) -> Incident:
-    outcome, reasons = why
-    known = diagnose_outcome(Outcome(outcome), reasons)
+def _explained(incident: Incident, of: Failure) -> Incident:
+    known = diagnose_outcome(Outcome(of.outcome), of.reasons, method=of.method)
     return replace(incident, meaning=known.meaning, fix=known.fix) if known else incident

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from agent.log import plain
-from agent.words import OUTCOMES, age, count, span
+from agent.words import OUTCOMES, age, count, span, told
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
@@ -32,7 +32,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"age": age, "span": span, "moment": moment, "day": day, "clock": clock, "brief": brief}
+    environment.filters |= {
+        "age": age,
+        "span": span,
+        "moment": moment,
+        "day": day,
+        "clock": clock,
+        "brief": brief,
+        "told": told,
+    }
     environment.globals |= {"count": count, "words": {outcome.value: words for outcome, words in OUTCOMES.items()}}
     return environment
 

@@ -71,6 +71,7 @@ def incident(one: Incident) -> dict[str, Any]:
         "outcome": one.outcome,
         "words": one.words,
         "canary": one.canary,
+        "began_as": one.began_as or None,
         "failures": one.failures,
         "began": _iso(one.began),
         "detected": _iso(one.detected),

@@ -45,6 +45,9 @@ DEFAULT_VERDICT: dict[Outcome, Verdict] = {
     Outcome.LOCAL_FAULT: Verdict.UNKNOWN,
 }
 
+TIMELINESS_UNOBSERVED = "timeliness_unobserved"
+"""Reason: it was seen, but between two looks that lie on either side of `late_after`."""
+
 SEEN = frozenset({Outcome.DELIVERED, Outcome.LATE, Outcome.JUNK, Outcome.DEGRADED})
 """Outcomes that rest on a sighting; a sighting after any other counts as recovered."""
 
@@ -111,7 +114,7 @@ def _arrived(facts: Facts, first: Sighting) -> Conclusion:
     earliest = max(0.0, first.after_at - began) if first.after_at is not None else 0.0
     late = earliest > check.limits.late_after
     if not late and first.seen_at - began > check.limits.late_after:
-        reasons = ("timeliness_unobserved",)
+        reasons = (TIMELINESS_UNOBSERVED,)
     if check.expect.placement == "inbox" and (first.junk or (first.findings and first.findings.marked_junk)):
         where = f"in folder {first.ref.folder}" if first.junk else f"marked as junk: {first.findings.marked_junk}"  # type: ignore[union-attr]
         return _conclude(facts, Outcome.JUNK, (f"placement: expected inbox, found {where}", *reasons), first)

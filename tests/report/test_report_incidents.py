@@ -75,3 +75,44 @@ def test_what_fails_in_another_way_or_on_another_path_is_another_incident():
 def test_the_time_to_detect_runs_from_the_first_failing_canary_to_the_one_that_made_it_an_incident():
     (one,) = find({"relay": life("ffffp")}, after=3).incidents
     assert one.time_to_detect == 125
+
+
+def said(words, *, begin=0.0, outcome="auth_failed"):
+    return [
+        Judged(f"c{begin + place * 60:g}", begin + place * 60, begin + place * 60 + 5, "fail", outcome, one)
+        for place, one in enumerate(words)
+    ]
+
+
+BAD_LOGIN, EXPIRED = "535 5.7.3 Authentication unsuccessful", "401 AADSTS7000222: the secret is expired. Trace ID: {}"
+
+
+def test_an_incident_that_lasts_speaks_of_its_newest_failure_and_says_how_it_began():
+    words = [BAD_LOGIN, *(EXPIRED.format(place) for place in range(5))]
+    (one,) = find({"relay": said(words)}).incidents
+    assert (one.words, one.canary) == (EXPIRED.format(4), "c300")
+    assert one.began_as == f"authentication failed; {BAD_LOGIN}"
+
+
+def test_an_incident_that_is_over_speaks_of_its_most_frequent_cause_whatever_the_rest_of_the_words():
+    words = [
+        BAD_LOGIN,
+        EXPIRED.format(1),
+        BAD_LOGIN,
+        EXPIRED.format(2),
+        EXPIRED.format(3),
+        BAD_LOGIN,
+        EXPIRED.format(4),
+    ]
+    (one,) = find({"relay": [*said(words), *life("p", begin=600.0)]}).incidents
+    assert (one.words, one.began_as) == (EXPIRED.format(4), f"authentication failed; {BAD_LOGIN}")
+
+
+def test_of_two_causes_as_frequent_the_newer_one_speaks():
+    (one,) = find({"relay": [*said([BAD_LOGIN, EXPIRED.format(1)]), *life("p", begin=600.0)]}).incidents
+    assert one.words == EXPIRED.format(1)
+
+
+def test_an_incident_whose_cause_stays_the_same_began_as_nothing_else():
+    (one,) = find({"relay": said([EXPIRED.format(1), EXPIRED.format(2)])}).incidents
+    assert one.began_as == ""

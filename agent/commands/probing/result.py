@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agent.commands.output import OUTCOMES, span
 from agent.ledger.inspect import Case
 from agent.log import plain
+from agent.words import told
 from checks.core.model import (
     Accepted,
     Attempt,
@@ -115,7 +116,7 @@ def headline(result: Result) -> str:
         words = OUTCOMES[conclusion.outcome]
     if conclusion is not None and conclusion.end_to_end is not None:
         words = f"{words} in {span(conclusion.end_to_end)}"
-    reason = "; ".join(result.reasons)
+    reason = "; ".join(told(result.reasons))
     return f"{name} {words}" + (f": {short(reason)}" if reason else "")
 
 

@@ -13,6 +13,7 @@ from agent.commands.output import STYLES, span
 from agent.commands.probing.result import Result, headline, short
 from agent.log import plain
 from agent.server_words import server_lines
+from agent.words import told
 from checks.core import refusal
 from checks.core.model import Accepted, Attempt, Check, Refused, Stage, StageTiming, Untried
 from checks.ports import Endpoint
@@ -180,7 +181,7 @@ def _stages(attempt: Attempt) -> Iterator[_Row]:
     if isinstance(attempt, Accepted):
         yield _Row(last.stage, last.seconds, str(attempt.reply))
     else:
-        said = "; ".join(refusal.reasons_of(attempt))
+        said = "; ".join(told(refusal.reasons_of(attempt)))
         at = "" if attempt.stage is last.stage else f"{attempt.stage}: "
         yield _Row(last.stage, last.seconds, f"{at}{said}", _FAILED)
 
