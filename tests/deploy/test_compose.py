@@ -24,7 +24,9 @@ def read(name):
 
 COMPOSE = read("compose.yaml")
 SERVICES = COMPOSE["services"]
-SETTINGS = read("relaycanary.yaml")
+SETTINGS = read("settings/relaycanary.yaml")
+OURS = {"secrets", "alertmanager", "rules", "backups"}
+"""Folders that the README has the administrator make; they are not in the repository."""
 
 
 def default(text):
@@ -33,9 +35,13 @@ def default(text):
 
 
 def mounts(service):
+    """Walk through what a service is given: source, target, and whether it can be written."""
     for volume in SERVICES[service].get("volumes", []):
-        source, target, *mode = default(volume).split(":")
-        yield source, target, mode
+        if isinstance(volume, str):
+            source, target = volume.split(":")
+            yield source, target, True
+        else:
+            yield volume["source"], volume["target"], not volume["read_only"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -54,13 +60,22 @@ def test_a_service_is_published_on_loopback_only(service):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_file_that_is_mounted_is_there_and_cannot_be_written(service):
-    for source, _, mode in mounts(service):
-        if source.startswith("."):
-            assert (FOLDER / source).exists(), source
-            assert mode == ["ro"], source
-        else:
+def test_all_that_is_mounted_is_there_or_made_by_the_readme_and_cannot_be_written(service):
+    for source, _, written in mounts(service):
+        if not source.startswith("."):
             assert source in COMPOSE["volumes"]
+            continue
+        assert written == (source == "./backups"), source
+        if source.split("/")[1] in OURS:
+            assert re.search(rf"install -d .*\b{source[2:]}\b", README), source
+        else:
+            assert (FOLDER / source).exists(), source
+
+
+def test_what_is_missing_is_told_and_not_made_in_silence():
+    binds = [one for settings in SERVICES.values() for one in settings["volumes"] if isinstance(one, dict)]
+    assert all(one["bind"] == {"create_host_path": False} for one in binds)
+    assert "secrets" not in COMPOSE  # they would be mounted one by one, and a renamed file would not be seen
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -70,37 +85,54 @@ def test_an_image_of_others_has_a_version_and_names_no_registry(service):
     assert service == "relaycanary" or re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", image)
 
 
-def test_every_secret_is_a_file_that_one_service_gets_and_the_readme_makes():
-    used = [one for settings in SERVICES.values() for one in settings.get("secrets", [])]
-    assert sorted(used) == sorted(COMPOSE["secrets"])
-    for name, secret in COMPOSE["secrets"].items():
-        assert secret["file"] == f"./secrets/{name}"
-        assert re.search(rf"> secrets/{name}\b|cp secrets/\S+ secrets/{name}\b", README)
-    assert "secrets/" in (FOLDER / ".gitignore").read_text(encoding="utf-8").splitlines()
+def test_every_secret_is_in_the_folder_of_the_one_service_that_reads_it_and_the_readme_makes_it():
+    texts = {
+        "relaycanary": (FOLDER / "settings/relaycanary.yaml").read_text(encoding="utf-8"),
+        "prometheus": (FOLDER / "prometheus.yml").read_text(encoding="utf-8"),
+        "grafana": yaml.safe_dump(SERVICES["grafana"]["environment"]),
+    }
+    made = set(re.findall(r"> secrets/(\w+/\w+)", README))
+    assert made == {
+        f"{service}/{name}" for service, text in texts.items() for name in re.findall(r"/run/secrets/(\w+)", text)
+    }
+    for service in SERVICES:
+        given = [source for source, target, _ in mounts(service) if target == "/run/secrets"]
+        assert given == ([f"./secrets/{service}"] if service in texts else [])
+    ignored = (FOLDER / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {f"{one}/" for one in OURS} <= set(ignored)
+
+
+def test_the_readme_gives_every_folder_to_the_user_who_reads_it():
+    for service in ("relaycanary", "prometheus", "grafana"):
+        user = SERVICES[service]["user"].partition(":")[0]
+        assert f"chown -R {user} secrets/{service}\n" in README
+        assert re.search(rf"install -d -o {user} -m 700 .*secrets/{service}\n", README)
+    user = SERVICES["alertmanager"]["user"].partition(":")[0]
+    assert f"install -o {user} -m 400 ../../dashboards/alertmanager/alertmanager.yml alertmanager/" in README
 
 
 def test_the_agent_demands_a_login_and_prometheus_shows_it():
     web = SETTINGS["web"]
     (job,) = read("prometheus.yml")["scrape_configs"]
     assert web["listen"] == "0.0.0.0:9825"
-    assert job["basic_auth"] == {"username": "prometheus", "password_file": "/run/secrets/web-prometheus"}
+    assert job["basic_auth"] == {"username": "prometheus", "password_file": "/run/secrets/web"}
     assert web["users"] == {"prometheus": {"file": "/run/secrets/web"}}
-    assert "hash-password < secrets/web-prometheus > secrets/web\n" in README
+    assert "hash-password < secrets/prometheus/web > secrets/relaycanary/web\n" in README
     assert job["static_configs"] == [{"targets": ["relaycanary:9825"]}]
 
 
 def test_check_config_takes_the_settings(tmp_path):
-    for name in SERVICES["relaycanary"]["secrets"]:
+    for name in ("k1", "outside", "web"):
         (tmp_path / name).write_text(a_hash() if name == "web" else "0123456789abcdef0123456789abcdef")
         (tmp_path / name).chmod(0o400)
-    text = (FOLDER / "relaycanary.yaml").read_text(encoding="utf-8")
+    text = (FOLDER / "settings/relaycanary.yaml").read_text(encoding="utf-8")
     settings = tmp_path / "relaycanary.yaml"
     settings.write_text(text.replace("/run/secrets/", ""))
     command = [sys.executable, "-m", "agent", "check-config", "-c", str(settings)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "sqlite:////var/lib/relaycanary/ledger.db" in text
-    assert ("ledger", "/var/lib/relaycanary", []) in list(mounts("relaycanary"))
+    assert ("ledger", "/var/lib/relaycanary", True) in list(mounts("relaycanary"))
 
 
 @pytest.mark.servers
@@ -117,8 +149,9 @@ def test_promtool_takes_the_configuration_of_prometheus():
 def test_the_rules_and_dashboards_lie_where_they_are_looked_for():
     targets = {target: source for service in SERVICES for source, target, _ in mounts(service)}
     (rules,) = read("prometheus.yml")["rule_files"]
-    folder = FOLDER / targets[str(Path(rules).parent)]
-    assert len(list(folder.glob(Path(rules).name))) >= 4
+    assert targets[str(Path(rules).parent)] == "./rules"
+    assert Path("relaycanary.yaml").match(Path(rules).name)
+    assert "mv rules/new rules/relaycanary.yaml" in README
     provider = yaml.safe_load((FOLDER / targets["/etc/grafana/provisioning/dashboards/relaycanary.yaml"]).read_text())
     dashboards = FOLDER / targets[provider["providers"][0]["options"]["path"]]
     assert len(list(dashboards.glob("*.json"))) >= 4
@@ -133,11 +166,12 @@ def test_grafana_asks_the_prometheus_that_is_started_here():
 def test_every_variable_in_the_readme_is_one_of_the_file():
     text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
     known = set(re.findall(r"\$\{(\w+)", text))
-    assert set(re.findall(r"`([A-Z_]+)[`=]", README)) == known
+    assert set(re.findall(r"`([A-Z]+_[A-Z_]+)`", README)) == known
 
 
 def test_every_command_of_relaycanary_in_the_readme_exists():
     verbs = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
     told = set(re.findall(r"exec (?:-T )?relaycanary relaycanary (\w+)", README))
-    assert told == {"doctor", "status", "rules"}
+    told |= set(re.findall(r"run --rm (?:-T )?relaycanary (\S+)", README))
+    assert told == {"check-config", "doctor", "ledger", "rules", "status"}
     assert told <= verbs

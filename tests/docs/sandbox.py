@@ -63,7 +63,7 @@ class Box:
             ["bash", "-eu", "-o", "pipefail", "-c", text],
             cwd=self.checkout,
             env={"PATH": path, "HOME": str(self.root / "home"), "BOX": str(self.root), "NO_COLOR": "1"},
-            input="a secret that is typed in\n",
+            input="a secret that is typed in\n" * 9,
             capture_output=True,
             text=True,
             check=False,

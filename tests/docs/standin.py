@@ -14,11 +14,13 @@ from typing import NoReturn
 
 NAME, ARGUMENTS = Path(sys.argv[0]).name, sys.argv[1:]
 UNITS = {"relaycanary", "relaycanary.service", "prometheus", "prometheus-alertmanager", "prometheus-node-exporter"}
+NUMBERS = {"10001", "65534", "472"}
+"""Users in containers."""
 IMAGES = {"relaycanary", "YOUR/relaycanary"}
 VERBS = {
     "systemctl": {"daemon-reload", "enable", "reload", "restart", "start", "status", "stop"},
-    "compose": {"build", "config", "exec", "kill", "up"},
-    "docker": {"build", "run", "kill", "ps", "compose"},
+    "compose": {"build", "config", "exec", "kill", "logs", "run", "start", "stop", "up"},
+    "docker": {"build", "compose", "kill", "ps", "rm", "run", "start", "stop", "tag"},
     "kubectl": {"apply", "create", "exec", "rollout", "get"},
 }
 
@@ -61,6 +63,21 @@ def inside(arguments: list[str]) -> NoReturn:
     run(arguments)
 
 
+def compose(verb: str, rest: list[str], services: list[str]) -> None:
+    """Run what a service is told to, as far as it is the agent; Prometheus says which rules its user could read."""
+    entrypoint = value("--entrypoint")
+    service, *command = [one for one in rest if one not in {"-T", "--rm", "--entrypoint", *entrypoint}]
+    if service not in services:
+        refuse(f"{service} is not a service of compose.yaml")
+    if service == "relaycanary":
+        inside(command if verb == "exec" else ["relaycanary", *command])
+    if service == "prometheus" and command[-1].endswith("/api/v1/rules"):
+        for file in Path("rules").glob("*.yaml"):
+            if file.stat().st_mode & 0o004 and file.parent.stat().st_mode & 0o001:
+                for name in re.findall(r"alert: (\w+)", file.read_text(encoding="utf-8")):
+                    print(f'"name":"{name}"')
+
+
 def docker() -> None:
     known("docker", ARGUMENTS[0])
     if ARGUMENTS[0] == "compose":
@@ -68,11 +85,8 @@ def docker() -> None:
         known("compose", rest[0])
         there("compose.yaml")
         services = re.findall(r"^  ([a-z-]+):$", Path("compose.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-        if rest[0] == "exec":
-            service, *command = rest[1:] if rest[1] != "-T" else rest[2:]
-            if service not in services:
-                refuse(f"{service} is not a service of compose.yaml")
-            inside(command)
+        if rest[0] in {"exec", "run"}:
+            compose(rest[0], rest[1:], services)
     elif ARGUMENTS[0] == "build":
         there(*value("-f"), ARGUMENTS[-1])
     elif ARGUMENTS[0] == "run":
@@ -114,11 +128,11 @@ def runuser() -> None:
 
 
 def install() -> None:
-    run(["/usr/bin/install", *(one for one in ARGUMENTS if one not in {"-o", "-g", "relaycanary"})])
+    run(["/usr/bin/install", *(one for one in ARGUMENTS if one not in {"-o", "-g", "relaycanary"} | NUMBERS)])
 
 
 def chown() -> None:
-    there(*ARGUMENTS[1:])
+    there(*words(ARGUMENTS)[1:])
 
 
 STANDINS = {
