@@ -33,6 +33,7 @@ _ABSOLUTE = re.compile(r"(?<![\w.:/$}-])/(?=(?:etc|var|run|opt|usr/lib|usr/local
 PLACEHOLDERS = {
     "YYYY-MM-DD": "2026-11-26",
     "CHECK": "relay",
+    "OLD": "venv-1",
     "FILE": ".lab/relay-client.pem",
 }
 """Words in capitals for which the reader puts something of his own, and what the test puts."""
@@ -89,26 +90,29 @@ def _programs(root: Path, checkout: Path) -> None:
     for name in STOOD_IN_FOR:
         told = f"import sys; sys.argv[0] = '{name}'; exec(open('{here}/standin.py').read())"
         _executable(root / "bin" / name, f'exec "{sys.executable}" -IS -c "{told}" "$@"')
-    for venv in (checkout / ".venv", root / "opt/relaycanary/venv"):
+    for venv in (checkout / ".venv", root / "opt/relaycanary/venv-1"):
         _script(venv / "bin/relaycanary", here / "relaycanary_standin.py")
-        for name in ("python", "python3"):
-            _executable(venv / "bin" / name, f'exec "{sys.executable}" "$@"')
+        _executable(venv / "bin/python", f'exec "{sys.executable}" "$@"')
         (venv / "bin/pip").symlink_to(root / "bin/pip")
+    (root / "opt/relaycanary/venv").symlink_to("venv-1")
 
 
 def _files(root: Path, checkout: Path, settings: str) -> None:
     for name in (
         "etc/relaycanary/secrets",
+        "etc/relaycanary/contoso",
         "etc/prometheus",
         "etc/sudoers.d",
+        "etc/sysusers.d",
+        "etc/systemd/system",
         "var/lib/relaycanary",
         "var/backups",
         "run",
     ):
         (root / name).mkdir(parents=True)
     (root / "var/backups/relaycanary").mkdir()
-    for place in (checkout / "relaycanary.yaml", root / "etc/relaycanary/relaycanary.yaml"):
-        place.write_text(settings)
+    for folder in (checkout, root / "etc/relaycanary", root / "etc/relaycanary/contoso"):
+        (folder / "relaycanary.yaml").write_text(settings)
     shutil.copy(ROOT / "dashboards/alertmanager/alertmanager.yml", root / "etc/prometheus/alertmanager.yml")
     (root / "etc/prometheus/prometheus.yml").write_text("scrape_configs: []\n")
     for name in ("relay.crt", "intermediates.crt", "relay.key", "bounce.eml"):

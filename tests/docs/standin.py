@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import NoReturn
 
 NAME, ARGUMENTS = Path(sys.argv[0]).name, sys.argv[1:]
-UNITS = {"relaycanary", "relaycanary.service", "prometheus", "prometheus-alertmanager", "prometheus-node-exporter"}
+UNITS = {
+    *("relaycanary", "relaycanary.service", "relaycanary@contoso"),
+    *("relaycanary-backup", "relaycanary-backup.timer", "relaycanary-backup@contoso.timer"),
+    *("prometheus", "prometheus-alertmanager", "prometheus-node-exporter"),
+}
+USERS = ("relaycanary", "relaycanary-contoso")
 NUMBERS = {"10001", "65534", "472"}
 """Users in containers."""
 IMAGES = {"relaycanary", "YOUR/relaycanary"}
 VERBS = {
-    "systemctl": {"daemon-reload", "enable", "reload", "restart", "start", "status", "stop"},
+    "systemctl": {
+        *("daemon-reload", "enable", "list-timers", "reload", "reset-failed", "restart", "start", "status", "stop"),
+    },
     "compose": {"build", "config", "exec", "kill", "logs", "run", "start", "stop", "up"},
     "docker": {"build", "compose", "kill", "ps", "rm", "run", "start", "stop", "tag"},
     "kubectl": {"apply", "create", "exec", "rollout", "get"},
@@ -97,7 +104,7 @@ def docker() -> None:
 
 def kubectl() -> None:
     verb = next(one for one in ARGUMENTS if one in VERBS["kubectl"])
-    there(*(one for one in value("-f", "-k", "--from-file") if one != "-"))
+    there(*value("-f", "-k", "--from-file"))
     if verb == "exec":
         inside(ARGUMENTS[ARGUMENTS.index("--") + 1 :])
 
@@ -122,13 +129,13 @@ def journalctl() -> None:
 
 
 def runuser() -> None:
-    if ARGUMENTS[:3] != ["-u", "relaycanary", "--"]:
-        refuse("it is the user relaycanary that owns the ledger")
+    if ARGUMENTS[:3] not in (["-u", user, "--"] for user in USERS):
+        refuse("it is the user relaycanary, or the customer's, that owns the ledger")
     run(ARGUMENTS[3:])
 
 
 def install() -> None:
-    run(["/usr/bin/install", *(one for one in ARGUMENTS if one not in {"-o", "-g", "relaycanary"} | NUMBERS)])
+    run(["/usr/bin/install", *(one for one in ARGUMENTS if one not in {"-o", "-g", "root", *USERS, *NUMBERS})])
 
 
 def chown() -> None:

@@ -19,9 +19,11 @@ from agent.__main__ import app
 SHELL = [block for block in blocks() if block.language == "sh"]
 NOT_RUN = {
     "deploy/testbed/install": "`make test` has run it, as root",
-    "python3 -m venv /opt/relaycanary/venv": "deploy/requirements/install does this and what follows for every run",
-    "/opt/relaycanary/venv/bin/pip install --require-hashes -r deploy/requirements/run.lock": "as above",
-    "/opt/relaycanary/venv/bin/pip install --no-deps --no-build-isolation .": "as above",
+    'python3 -m venv "$new"': "deploy/systemd/try_install runs this and what follows",
+    '"$new/bin/pip" install --require-hashes -r deploy/requirements/run.lock': "as above",
+    '"$new/bin/pip" install --no-deps --no-build-isolation .': "as above",
+    'ln -sfnT "$new" /opt/relaycanary/venv': "as above",
+    'runuser -u relaycanary -- "$new/bin/relaycanary" check-config -c /etc/relaycanary/relaycanary.yaml': "as above",
 }
 """Lines that are left out of their block, and why."""
 VERBS = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
