@@ -95,7 +95,10 @@ class Expect(Section):
 
 
 class CheckSettings(Section):
-    """One check: path, mailbox, schedule and patience. All times are in seconds."""
+    """One check: path, mailbox, schedule and patience.
+
+    Times are held in seconds, whatever unit they were written in.
+    """
 
     path: Text
     """The way to send, one of `paths`. Example: `relay`"""

@@ -58,7 +58,7 @@ def _ip_address(value: str) -> str:
 
 
 class Timeouts(Section):
-    """How long each stage may take as a whole, in seconds.
+    """How long each stage may take as a whole.
 
     RFC 5321 4.5.3.2 lets a mail queue wait for minutes. A monitor that waited as long would report an outage late,
     so only the stage whose answer decides (`data`: too short a wait leaves it unknown whether the message was
