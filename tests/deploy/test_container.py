@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "docker"
 LINES = re.sub(r"\\\n\s*", " ", (FOLDER / "Dockerfile").read_text(encoding="utf-8")).splitlines()
 INSTRUCTIONS = [tuple(line.split(None, 1)) for line in LINES if line and not line.startswith("#")]
-IGNORED = (FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
 LAST_STAGE = INSTRUCTIONS[[word for word, _ in INSTRUCTIONS].index("FROM", 2) :]
 
 
@@ -92,6 +92,8 @@ def test_the_health_check_believes_only_an_agent_that_says_it_is_healthy(status,
 
 def test_the_readme_lists_every_restriction_that_the_image_can_live_with():
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    for option in ("--read-only", "--tmpfs /tmp", "--cap-drop ALL", "no-new-privileges"):
+    for option in ("--read-only", "--tmpfs /tmp", "--cap-drop ALL", "no-new-privileges", "--stop-timeout 60"):
         assert option in text
+    assert "-p 127.0.0.1:9825:9825" in text
+    assert not re.search(r"-v \.", text)  # older engines take a path from the root only
     assert "MPLCONFIGDIR=/tmp/matplotlib" in of("ENV")[0]

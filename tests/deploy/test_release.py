@@ -63,7 +63,7 @@ def test_the_sdist_has_what_its_tests_and_procedures_need(built: Path) -> None:
     (file,) = built.glob("*.tar.gz")
     with tarfile.open(file) as archive:
         found = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {"Makefile", "README.md", "CHANGELOG.md", "DECISIONS.md", "LICENSE", "pyproject.toml"}
+    wanted = {".dockerignore", "Makefile", "README.md", "CHANGELOG.md", "DECISIONS.md", "LICENSE", "pyproject.toml"}
     wanted |= tracked("tests/deploy", "deploy/requirements", "deploy/systemd", "dashboards/runbooks")
     assert {one for one in wanted if (ROOT / one).exists()} <= found
 

@@ -27,7 +27,7 @@ VERBS = {
         *("daemon-reload", "enable", "list-timers", "reload", "reset-failed", "restart", "start", "status", "stop"),
     },
     "compose": {"build", "config", "exec", "kill", "logs", "run", "start", "stop", "up"},
-    "docker": {"build", "compose", "kill", "ps", "rm", "run", "start", "stop", "tag"},
+    "docker": {"build", "compose", "exec", "kill", "logs", "ps", "rm", "run", "start", "stop", "tag"},
     "kubectl": {"apply", "create", "exec", "rollout", "get"},
 }
 
@@ -94,6 +94,11 @@ def docker() -> None:
         services = re.findall(r"^  ([a-z-]+):$", Path("compose.yaml").read_text(encoding="utf-8"), re.MULTILINE)
         if rest[0] in {"exec", "run"}:
             compose(rest[0], rest[1:], services)
+    elif ARGUMENTS[0] == "exec":
+        container, *command = itertools.dropwhile(lambda one: one.startswith("-"), ARGUMENTS[1:])
+        if container not in IMAGES:
+            refuse(f"nothing has made a container {container}")
+        inside(command)
     elif ARGUMENTS[0] == "build":
         there(*value("-f"), ARGUMENTS[-1])
     elif ARGUMENTS[0] == "run":
