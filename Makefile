@@ -75,12 +75,12 @@ audit: $(VENV)/.test  ## Known vulnerabilities of what is locked, risky code, se
 sbom: $(VENV)/.test  ## A CycloneDX bill of materials of what a release runs with, from the locked list
 	@$(BIN)/python deploy/release/sbom.py dist/relaycanary.cdx.json
 
-dist: $(VENV)/.test  ## Wheel, sdist, bill of materials and checksums; the wheel is tried in an empty environment
+dist: $(VENV)/.test  ## Wheel, sdist, bill of materials and checksums; wheel and sdist are tried in empty environments
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
 	@$(BIN)/python deploy/release/sbom.py dist/relaycanary.cdx.json
 	@cd dist && sha256sum -- * >SHA256SUMS
-	@$(BIN)/python deploy/release/try_wheel.py dist/*.whl --lock $(LOCKS)/run.lock
+	@$(BIN)/python deploy/release/try_wheel.py dist/*.whl dist/*.tar.gz --lock $(LOCKS)/run.lock
 	@cat dist/SHA256SUMS
 
 test-wheel: $(VENV)/.test  ## The core of the tests, against the wheel instead of the checkout

@@ -1,9 +1,10 @@
 """Install a wheel into an empty environment and use it in an empty folder, as somebody does who has nothing else.
 
-    python deploy/release/try_wheel.py WHEEL --lock deploy/requirements/run.lock
+    python deploy/release/try_wheel.py WHEEL [SDIST] --lock deploy/requirements/run.lock
 
 Needs no more than Python itself. With `--packages DIR` in the place of a lock the packages that are installed there
-serve, and the lab is not run.
+serve, and the lab is not run. A second file, such as the sdist, gets an environment of its own, with the packages of
+the first.
 """
 
 from __future__ import annotations
@@ -39,32 +40,45 @@ class Failed(Exception):
 def main() -> int:
     """Try the wheel; say how long each step took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("wheel", type=Path)
+    parser.add_argument("files", type=Path, nargs="+", metavar="WHEEL")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--lock", type=Path)
     source.add_argument("--packages", type=Path)
     chosen = parser.parse_args()
-    wheel = chosen.wheel.resolve()
+    lock, packages = chosen.lock, chosen.packages
     with tempfile.TemporaryDirectory(prefix="wheel-") as name:
-        folder = Path(name)
-        try:
-            _timed("an empty environment", lambda: _environment(folder / "venv", wheel, chosen.lock, chosen.packages))
-            home = folder / "home"
-            home.mkdir()
-            _timed("commands in an empty folder", lambda: _commands(folder / "venv", home, wheel.name.split("-")[1]))
-            if chosen.lock:
-                _timed("the agent with the lab, a report, its end", lambda: _lab(folder / "venv", home))
-        except (Failed, subprocess.CalledProcessError) as error:
-            print(f"try_wheel: {error}\n{getattr(error, 'stderr', '') or ''}", file=sys.stderr)
-            return 1
-    print(f"{wheel.name} works by itself")
+        for number, file in enumerate(chosen.files):
+            folder = Path(name, str(number))
+            try:
+                _try(file.resolve(), folder, lock, packages)
+            except (Failed, subprocess.CalledProcessError) as error:
+                print(f"try_wheel: {file.name}: {error}\n{getattr(error, 'stderr', '') or ''}", file=sys.stderr)
+                return 1
+            print(f"{file.name} works by itself", flush=True)
+            lock, packages = None, packages or _site(folder / "venv")
     return 0
+
+
+def _try(file: Path, folder: Path, lock: Path | None, packages: Path | None) -> None:
+    _timed("an empty environment", lambda: _environment(folder / "venv", file, lock, packages))
+    home = folder / "home"
+    home.mkdir()
+    version = file.name.removesuffix(".tar.gz").split("-")[1]
+    _timed("commands in an empty folder", lambda: _commands(folder / "venv", home, version))
+    if lock:
+        _timed("the agent with the lab, a report, its end", lambda: _lab(folder / "venv", home))
 
 
 def _timed(what: str, step: Callable[[], None]) -> None:
     began = time.monotonic()
     step()
     print(f"{time.monotonic() - began:6.1f} s  {what}", flush=True)
+
+
+def _site(environment: Path) -> Path:
+    """Return where the packages of an environment are."""
+    (site,) = (environment / "lib").glob("python*/site-packages")
+    return site
 
 
 def _environment(where: Path, wheel: Path, lock: Path | None, packages: Path | None) -> None:
@@ -76,11 +90,11 @@ def _environment(where: Path, wheel: Path, lock: Path | None, packages: Path | N
         _run([*pip, "--no-deps", str(wheel)])
         _run([str(python), "-m", "pip", "check"])
         return
-    (site,) = (where / "lib").glob("python*/site-packages")
     # What is installed there is found; the .pth of a checkout in it is not read.
-    (site / "packages.pth").write_text(f"{packages}\n")
+    (_site(where) / "packages.pth").write_text(f"{packages}\n")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", str(python), "install"]
-    _run([*pip, "--no-deps", "--ignore-installed", "--no-index", str(wheel)])
+    # An sdist is built by the backend that is in the lock: nothing is downloaded for it.
+    _run([*pip, "--no-deps", "--ignore-installed", "--no-index", "--no-build-isolation", str(wheel)])
 
 
 def _commands(venv_: Path, home: Path, version: str) -> None:

@@ -68,10 +68,24 @@ def test_the_sdist_has_what_its_tests_and_procedures_need(built: Path) -> None:
     assert {one for one in wanted if (ROOT / one).exists()} <= found
 
 
-def test_the_wheel_works_in_an_empty_folder_without_the_checkout(wheel: Path) -> None:
-    done = run(RELEASE / "try_wheel.py", wheel, "--packages", PACKAGES)
+def test_wheel_and_sdist_work_in_an_empty_folder_without_the_checkout(built: Path, wheel: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    done = run(RELEASE / "try_wheel.py", wheel, sdist, "--packages", PACKAGES)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith(f"{wheel.name} works by itself\n")
+    assert f"{wheel.name} works by itself\n" in done.stdout
+    assert done.stdout.endswith(f"{sdist.name} works by itself\n")
+
+
+def test_an_sdist_that_lacks_something_is_told(built: Path, tmp_path: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    poorer = tmp_path / sdist.name
+    with tarfile.open(sdist) as whole, tarfile.open(poorer, "w:gz") as archive:
+        for one in whole:
+            if "/dashboards/prometheus/" not in one.name:
+                archive.addfile(one, whole.extractfile(one))
+    done = run(RELEASE / "try_wheel.py", poorer, "--packages", PACKAGES)
+    assert done.returncode == 1
+    assert f"try_wheel: {sdist.name}: " in done.stderr
 
 
 def test_the_version_stands_in_one_place_and_is_the_same_everywhere(wheel: Path, content: zipfile.ZipFile) -> None:
