@@ -92,7 +92,8 @@ def _programs(root: Path, checkout: Path) -> None:
         _executable(root / "bin" / name, f'exec "{sys.executable}" -IS -c "{told}" "$@"')
     for venv in (checkout / ".venv", root / "opt/relaycanary/venv-1"):
         _script(venv / "bin/relaycanary", here / "relaycanary_standin.py")
-        _executable(venv / "bin/python", f'exec "{sys.executable}" "$@"')
+        for name in ("python", "python3"):
+            _executable(venv / "bin" / name, f'exec "{sys.executable}" "$@"')
         (venv / "bin/pip").symlink_to(root / "bin/pip")
     (root / "opt/relaycanary/venv").symlink_to("venv-1")
 

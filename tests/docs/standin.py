@@ -109,7 +109,7 @@ def docker() -> None:
 
 def kubectl() -> None:
     verb = next(one for one in ARGUMENTS if one in VERBS["kubectl"])
-    there(*value("-f", "-k", "--from-file"))
+    there(*(one for one in value("-f", "-k", "--from-file") if one != "-"))
     if verb == "exec":
         inside(ARGUMENTS[ARGUMENTS.index("--") + 1 :])
 
