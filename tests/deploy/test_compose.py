@@ -152,6 +152,10 @@ def test_the_rules_and_dashboards_lie_where_they_are_looked_for():
     assert targets[str(Path(rules).parent)] == "./rules"
     assert Path("relaycanary.yaml").match(Path(rules).name)
     assert "mv rules/new rules/relaycanary.yaml" in README
+    # rules that Prometheus cannot read are no error to it: neither the umask of root nor that of the secrets decides
+    assert "install -d -m 755 rules\n" in README
+    assert "chmod 644 rules/new\n" in README
+    assert not re.search(r"^ {0,3}umask", README, re.MULTILINE)
     provider = yaml.safe_load((FOLDER / targets["/etc/grafana/provisioning/dashboards/relaycanary.yaml"]).read_text())
     dashboards = FOLDER / targets[provider["providers"][0]["options"]["path"]]
     assert len(list(dashboards.glob("*.json"))) >= 4
