@@ -244,12 +244,17 @@ class History:
                 found[records.load_check(row.check).path] = tls.chain[0].not_after
         return found
 
-    def simulated(self, span: Span) -> bool:
-        """Tell whether *span* has canaries of a made-up past."""
+    def simulated(self, span: Span) -> int:
+        """Count the canaries of *span* that are those of a made-up past."""
         if self.connection.execute(select(runs.c.id).where(runs.c.simulated).limit(1)).first() is None:
-            return False
-        made_up = select(canaries.c.seq).where(_started_in(span), canaries.c.seq < 0).limit(1)
-        return self.connection.execute(made_up).first() is not None
+            return 0
+        made_up = select(func.count()).where(_started_in(span), canaries.c.seq < 0)
+        return int(self.connection.execute(made_up).scalar_one())
+
+    def simulated_site(self) -> str:
+        """Name the site of the made-up past; empty where there is none."""
+        made_up = select(runs.c.site).where(runs.c.simulated).limit(1)
+        return str(self.connection.execute(made_up).scalar() or "")
 
     def first_run(self) -> float | None:
         """Tell when the first run on this ledger began (Unix time), since when it counts; None if there was none."""

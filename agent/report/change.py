@@ -45,6 +45,11 @@ class Change:
         """By how much it changed."""
         return None if self.now is None or self.before is None else self.now - self.before
 
+    @property
+    def is_enough(self) -> bool:
+        """Tell whether there are canaries enough on both sides to speak of a change."""
+        return min(self.n, self.n_before) >= ENOUGH
+
 
 def of_share(hits: int, n: int, hits_before: int, n_before: int, *, more_is_better: bool) -> Change:
     """Compare two shares by Newcombe's interval of their difference."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from agent.report import words
 from agent.report.change import Change, Direction
 from agent.report.document import Block, Chart, Document, Paragraph, Section, Tone
-from agent.report.figures import MOST_PATHS, Figures
+from agent.report.figures import MOST_PATHS, Figures, PathFigures
 from agent.report.tables_of_events import (
     ahead_table,
     incidents_table,
@@ -44,11 +44,9 @@ def compose(figures: Figures, pictures: Mapping[str, bytes]) -> Document:
         Section("What lies ahead", [ahead_table(figures, zone)]),
         Section("How to read this", [Paragraph(text) for text in _METHOD]),
     ]
-    since, until = (datetime.fromtimestamp(at, zone) for at in (figures.since, figures.until - 1))
     return Document(
         title=f"Mail deliverability, {figures.name}",
-        subtitle=f"{since:%A} {since.day} {since:%B} to {until:%A} {until.day} {until:%B %Y}, {figures.zone}"
-        + (f", site {figures.site}" if figures.site else ""),
+        subtitle=f"{_span(figures, zone)}, {figures.zone}" + (f", site {figures.site}" if figures.site else ""),
         lead=_lead(figures),
         sections=sections,
         footer=f"relaycanary {figures.version}, made {datetime.fromtimestamp(figures.made, zone):%Y-%m-%d %H:%M %Z}",
@@ -56,14 +54,22 @@ def compose(figures: Figures, pictures: Mapping[str, bytes]) -> Document:
     )
 
 
+def _span(figures: Figures, zone: ZoneInfo) -> str:
+    """Name the days of the period, and the times of day unless it begins and ends at midnight."""
+    since, until = (datetime.fromtimestamp(at, zone) for at in (figures.since, figures.until))
+    if since.time() != time() or until.time() != time():
+        return f"{since:%A} {since.day} {since:%B %Y %H:%M} to {until:%A} {until.day} {until:%B %Y %H:%M}"
+    last = datetime.fromtimestamp(figures.until - 1, zone)
+    year = f" {since.year}" if since.year != last.year else ""
+    return f"{since:%A} {since.day} {since:%B}{year} to {last:%A} {last.day} {last:%B %Y}"
+
+
 def _lead(figures: Figures) -> Sequence[Paragraph]:
     """Say in a few sentences what a manager wants to know."""
     overall = figures.overall
     said: list[Paragraph] = []
-    if figures.simulated:
-        said.append(
-            Paragraph("Simulated history: these are made-up canaries, to show what a report looks like.", Tone.WARNING)
-        )
+    if (made_up := _simulated(figures)) is not None:
+        said.append(made_up)
     if not figures.complete:
         said.append(Paragraph("This period is not over: the figures are those until now.", Tone.WARNING))
     if not overall.ends.started:
@@ -71,20 +77,33 @@ def _lead(figures: Figures) -> Sequence[Paragraph]:
     if not overall.ends.is_measured:
         unknown = words.share(overall.ends.unknown)
         said.append(Paragraph(f"Not measured: {unknown} of the canaries have an unknown fate.", Tone.BAD))
-    on_time = overall.ends.on_time
-    met = overall.objective.met
-    goal = words.percent(overall.objective.objective)
-    said.append(
-        Paragraph(
-            f"{words.share(on_time)} of the canaries did what they should, in time. "
-            f"The objective of {goal} was {'met' if met else 'missed'}.",
-            Tone.GOOD if met else Tone.BAD,
-        )
-    )
+    said.append(_objective_sentence(overall))
     said.append(_incident_sentence(figures))
     if overall.changes:
         said.append(Paragraph(_change_sentence(overall.changes[0].on_time, overall.changes[0].against)))
     return said
+
+
+def _simulated(figures: Figures) -> Paragraph | None:
+    """Say what is made up of what is told, and of what it is compared with."""
+    said = []
+    if figures.simulated:
+        whole = figures.simulated_canaries == figures.overall.ends.started
+        some = "these are" if whole else f"{words.number(figures.simulated_canaries)} of these are"
+        said.append(f"Simulated history: {some} made-up canaries, to show what a report looks like.")
+    if figures.simulated_before and figures.simulated_canaries < figures.overall.ends.started:
+        said.append("The weeks before, which it is compared with, have simulated canaries among theirs.")
+    return Paragraph(" ".join(said), Tone.WARNING) if said else None
+
+
+def _objective_sentence(overall: PathFigures) -> Paragraph:
+    """Say how much was on time; whether that is enough only where enough is known to say so."""
+    objective = overall.objective
+    said = f"{words.share(overall.ends.on_time, objective.objective)} of the canaries did what they should, in time."
+    if not overall.ends.is_measured:
+        return Paragraph(f"Of those whose fate is known, {said}")
+    goal = f"The objective of {words.percent(objective.objective)} was {'met' if objective.met else 'missed'}."
+    return Paragraph(f"{said} {goal}", Tone.GOOD if objective.met else Tone.BAD)
 
 
 def _incident_sentence(figures: Figures) -> Paragraph:

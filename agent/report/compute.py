@@ -13,7 +13,7 @@ from agent.ledger.past import RunRecord, Span, UnknownCount
 from agent.report import incidents
 from agent.report.counts import Counts
 from agent.report.durations import by_hop, by_hour, summary
-from agent.report.earlier import Before, Compared, results_by_path, span_of
+from agent.report.earlier import Before, Compared, compared_with, results_by_path, span_of
 from agent.report.figures import OVERALL, Day, Figures, Objective, PathFigures, ends, verdict_words
 from agent.report.incidents import Found, Incident, Judged
 from agent.report.period import Period
@@ -57,6 +57,7 @@ def compute(history: History, period: Period, now: datetime, wishes: Wishes) -> 
     found = _incidents(history, span, wishes.after)
     starts = history.runs(span.until)
     newest = starts[-1] if starts else RunRecord("", "", 0.0, 0.0)
+    made_up = history.simulated(span)
     methods = {name: path.method for name, path in tally.paths.items()}
     overall, *paths = _paths(history, period, tally, wishes)
     return Figures(
@@ -65,9 +66,11 @@ def compute(history: History, period: Period, now: datetime, wishes: Wishes) -> 
         until=span.until,
         zone=str(period.zone),
         complete=now.timestamp() >= span.until,
-        simulated=history.simulated(span),
+        simulated=made_up > 0,
+        simulated_canaries=made_up,
+        simulated_before=history.simulated(span_of(compared_with(period))) > 0,
         made=now.timestamp(),
-        site=newest.site,
+        site=newest.site or history.simulated_site(),
         version=__version__,
         first=first,
         overall=overall,

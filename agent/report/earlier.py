@@ -82,7 +82,7 @@ class Before:
 
     def changes(self, now: Compared, period: Period, path: str) -> Sequence[Changes]:
         """Hold *path* against the week before, and against all of them together."""
-        names = (weeks_before(period, 1).name, weeks_before(period, _WEEKS).name)
+        names = (weeks_before(period, 1).name, compared_with(period).name)
         return [
             _changes(name, path, now, [one for _, one in self.weeks[:number]])
             for name, number in zip(names, (1, _WEEKS), strict=True)
@@ -94,6 +94,11 @@ class Before:
         while weeks and not weeks[0].started:
             weeks.pop(0)
         return [*weeks, now.week(path, period)]
+
+
+def compared_with(period: Period) -> Period:
+    """Return the longest span that a period is held against."""
+    return weeks_before(period, _WEEKS)
 
 
 def span_of(period: Period) -> Span:

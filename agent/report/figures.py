@@ -232,7 +232,8 @@ class Unobserved:
 class Figures:
     """The whole report. `first` is when the oldest canary on record was started, in Unix time.
 
-    `simulated` tells that canaries of a made-up past are among those that are counted.
+    `simulated` tells that canaries of a made-up past are among those that are counted, `simulated_canaries` how many,
+    and `simulated_before` that there are some in the weeks that the period is compared with.
     """
 
     name: str
@@ -241,6 +242,8 @@ class Figures:
     zone: str
     complete: bool
     simulated: bool
+    simulated_canaries: int
+    simulated_before: bool
     made: float
     site: str
     version: str

@@ -93,12 +93,12 @@ def objective_table(figures: Figures) -> Table:
     rows = []
     for path in _all_paths(figures):
         objective = path.objective
-        tone = Tone.GOOD if objective.met else Tone.BAD
+        tone = Tone.WARNING if not path.ends.is_measured else Tone.GOOD if objective.met else Tone.BAD
         rows.append(
             [
                 cell(_name(path)),
                 cell(words.percent(objective.objective)),
-                cell(words.share(path.ends.on_time)),
+                cell(words.share(path.ends.on_time, objective.objective)),
                 cell(f"{objective.allowed:.0f}"),
                 cell(words.number(objective.failed)),
                 cell(words.percent(objective.spent) if objective.spent is not None else words.NOTHING, tone),

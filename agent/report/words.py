@@ -12,6 +12,7 @@ from agent.words import span
 from checks.core.stats import Interval
 
 NOTHING = "-"
+_MOST_PLACES = 6  # of a percentage: beyond them nobody reads
 _THIN, _FIXED = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
 
 
@@ -20,21 +21,25 @@ def number(value: int) -> str:
     return f"{value:,}".replace(",", _THIN)
 
 
-def percent(value: float | None) -> str:
-    """Write a share. What is not quite all or nothing never reads as all or nothing: ``99.9998 %``."""
+def percent(value: float | None, beside: float | None = None) -> str:
+    """Write a share. What is not quite all or nothing never reads as all or nothing: ``99.9998 %``.
+
+    Nor does it read as the share *beside* it, such as an objective, unless it is the same.
+    """
     if value is None:
         return NOTHING
     if value in (0.0, 1.0):
         return f"{value * 100:.0f}{_FIXED}%"
+    marks = [mark * 100 for mark in (0.0, 1.0, beside) if mark is not None and mark != value]
     places = 1
-    while places < 6 and (round(value * 100, places) in (0.0, 100.0)):  # noqa: PLR2004 - beyond it nobody reads
+    while places < _MOST_PLACES and any(round(value * 100, places) == round(mark, places) for mark in marks):
         places += 1
     return f"{value * 100:.{places}f}{_FIXED}%"
 
 
-def share(one: Share) -> str:
-    """Write a share with its counts: ``99.1 % (29 971 of 30 240)``."""
-    return f"{percent(one.value)} ({number(one.n)} of {number(one.of)})" if one.of else f"{NOTHING} (0 of 0)"
+def share(one: Share, beside: float | None = None) -> str:
+    """Write a share with its counts: ``99.1 % (29 971 of 30 240)``; see `percent` for what is *beside* it."""
+    return f"{percent(one.value, beside)} ({number(one.n)} of {number(one.of)})" if one.of else f"{NOTHING} (0 of 0)"
 
 
 def share_of(one: Share) -> str:
@@ -57,6 +62,8 @@ def change_of_share(change: Change) -> str:
     """Write how a share changed, in percentage points, with its interval."""
     if change.difference is None or change.interval is None:
         return "nothing to compare with"
+    if not change.is_enough:
+        return _too_few(change)
     points = f"{change.difference * 100:+.2f} points ({_interval(change.interval, 100, '.2f')})"
     return f"{change.direction.value}: {points}" if change.direction is not Direction.UNPROVEN else _unproven(points)
 
@@ -65,10 +72,14 @@ def change_of_seconds(change: Change) -> str:
     """Write how a latency changed, with its interval."""
     if change.difference is None:
         return "nothing to compare with"
-    if change.interval is None:
-        return f"{Direction.UNPROVEN.value}: too few canaries ({number(min(change.n, change.n_before))})"
+    if change.interval is None or not change.is_enough:
+        return _too_few(change)
     words = f"{change.difference:+.2f} s ({_interval(change.interval, 1, '.2f')})"
     return f"{change.direction.value}: {words}" if change.direction is not Direction.UNPROVEN else _unproven(words)
+
+
+def _too_few(change: Change) -> str:
+    return f"{Direction.UNPROVEN.value}: too few canaries ({number(min(change.n, change.n_before))})"
 
 
 def _unproven(words: str) -> str:
