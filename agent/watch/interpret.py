@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
 
 from agent.ledger import FoundBounce, FoundCopy, KnownCanary, Ledger
+from agent.watch.fetches import Fetches
 from checks.core import bounce as notices
 from checks.core import findings, recognise
 from checks.core.headers.fields import Headers, parse_headers
@@ -18,14 +18,12 @@ from checks.core.message import HEADER
 from checks.core.model import Bounce, Findings, MessageRef, RawMessage, Sighting
 from checks.core.recognise import Genuine, Ignored, Sent
 from checks.core.token import Token
-from checks.errors import MailboxUnreadable
 from checks.ports import MailboxReader
 
 _log = structlog.get_logger("watch")
 _NO_HEADERS = Headers(())
 _BOUNCE_BYTES = 262_144
 _LONGEST_DIAGNOSTIC = 1000
-_TRIES = 2
 
 _Content = TypeVar("_Content")
 _Meaning = TypeVar("_Meaning")
@@ -49,7 +47,7 @@ class Found:
     ignored: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Interpreter:
     """Knows one mailbox: its name, its addresses, the keys, and how long canaries stay, in seconds.
 
@@ -63,8 +61,10 @@ class Interpreter:
     ledger: Ledger
     reader: MailboxReader
     clears_sent: bool = False
-    # How often fetching a message failed: one that breaks the connection each time must not blind us for good.
-    _failed: Counter[MessageRef] = field(default_factory=Counter)
+    _fetches: Fetches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._fetches = Fetches(self.reader)
 
     async def interpret(self, messages: Sequence[RawMessage], *, seen_at: float, after_at: float | None) -> Found:
         """Say what *messages*, found by a look that answered at *seen_at*, are to us.
@@ -95,6 +95,7 @@ class Interpreter:
                 continue  # sent by us: there is nothing in it about another canary
             if recognise.answers(headers) or notices.may_be_bounce(message.headers):
                 await self._take_bounce(found, message.ref, seen_at)
+        self._fetches.forget(message.ref for message in messages)
         return found
 
     async def canaries_at(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, str]:
@@ -163,11 +164,10 @@ class Interpreter:
     ) -> None:
         if not ours:
             return
-        refs = [message.ref for message, _ in ours if self._failed[message.ref] < _TRIES]
-        with self._noting_failure(refs):
-            blocks = await self.reader.headers(refs) if refs else {}
+        blocks = await self._fetches.headers([message.ref for message, _ in ours])
         for message, canary in ours:
-            block = blocks.get(message.ref)  # None: another client took the message away between the two fetches
+            # None: fetching it was given up, or another client took the message away between the two fetches.
+            block = blocks.get(message.ref)
             if block is not None:
                 found.headers[canary] = block
             found.sightings.append(
@@ -183,11 +183,10 @@ class Interpreter:
             )
 
     async def _take_bounce(self, found: Found, ref: MessageRef, seen_at: float) -> None:
-        if self._failed[ref] >= _TRIES:
+        if self._fetches.given_up(ref):
             found.ignored[Ignored.UNREADABLE] += 1
             return
-        with self._noting_failure([ref]):
-            content = await self.reader.content(ref, _BOUNCE_BYTES)
+        content = await self._fetches.content(ref, _BOUNCE_BYTES)
         if content is None:
             return
         notice = _unharmed(notices.classify, content, None)
@@ -205,14 +204,6 @@ class Interpreter:
             diagnostic=_diagnostic(notice, recipient)[:_LONGEST_DIAGNOSTIC],
         )
         found.bounces.append(FoundBounce(bounce=bounce, ref=ref))
-
-    @contextmanager
-    def _noting_failure(self, refs: Sequence[MessageRef]) -> Iterator[None]:
-        try:
-            yield
-        except MailboxUnreadable:
-            self._failed.update(refs)
-            raise
 
     async def _bounced(self, notice: notices.Notification) -> str | None:
         """Name the canary that a notice is about, proven by the signature; None for other people's bounces."""

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from checks.core.model import Expectations, Findings, TlsFacts
 from checks.core.servers import ServerHop
 
-_NOTHING = Findings()
 _UNNAMED = "an unnamed server"
 
 ATTRIBUTION_UNOBSERVED = "attribution_unobserved"
 """Reason: `attributed` is expected and not found, on a mailbox that has never shown the header: it may not stamp it."""
+
+EVIDENCE_UNOBSERVED = "evidence_unobserved"
+"""Reason: the canary was seen, and nobody could read the header that its check has expectations of."""
 
 
 def unmet(
@@ -20,32 +22,43 @@ def unmet(
     """List the expectations that do not hold, each naming what was expected and what was found.
 
     *tls* is what was negotiated for the hop from us. That the connector's header is missing says something only where
-    it is known to be stamped (*attribution_known*).
+    it is known to be stamped (*attribution_known*). Without *findings* nobody could read the header: what it would
+    have said is not held against the canary.
     """
-    seen = findings or _NOTHING
-    reasons = [
-        f"{mechanism}: expected {wanted}, found {seen.results.get(mechanism, 'nothing')}"
+    first_hop = tuple(_tls(expect, tls))
+    if findings is None:
+        return first_hop
+    results = [
+        f"{mechanism}: expected {wanted}, found {findings.results.get(mechanism, 'nothing')}"
         for mechanism, wanted in sorted(expect.results.items())
-        if seen.results.get(mechanism) != wanted
+        if findings.results.get(mechanism) != wanted
     ]
-    reasons.extend(_tls(expect, seen, tls))
-    if _misattributed(expect, seen, known=attribution_known) and (attribution_known or seen.attributed):
-        reasons.append(f"attributed: expected {_word(expect.attributed)}, found {_word(seen.attributed)}")
-    if expect.scl_max is not None and (seen.scl is None or seen.scl > expect.scl_max):
-        found = "nothing" if seen.scl is None else str(seen.scl)
+    reasons = [*results, *first_hop, *_tls_of_hops(expect, findings)]
+    if _misattributed(expect, findings, known=attribution_known) and (attribution_known or findings.attributed):
+        reasons.append(f"attributed: expected {_word(expect.attributed)}, found {_word(findings.attributed)}")
+    if expect.scl_max is not None and (findings.scl is None or findings.scl > expect.scl_max):
+        found = "nothing" if findings.scl is None else str(findings.scl)
         reasons.append(f"scl: expected at most {expect.scl_max}, found {found}")
     if expect.max_hop_delay is not None:
-        reasons.extend(_hop_delay(expect.max_hop_delay, seen))
-    missing = [name for name in expect.headers if name.lower() not in seen.headers]
+        reasons.extend(_hop_delay(expect.max_hop_delay, findings))
+    missing = [name for name in expect.headers if name.lower() not in findings.headers]
     reasons.extend(f"header: expected {name}, found nothing" for name in missing)
     return tuple(reasons)
 
 
 def unjudged(expect: Expectations, findings: Findings | None, *, attribution_known: bool) -> tuple[str, ...]:
     """List what is expected and not found, but cannot be held against the canary."""
-    seen = findings or _NOTHING
-    silent = _misattributed(expect, seen, known=attribution_known) and not (attribution_known or seen.attributed)
-    return (ATTRIBUTION_UNOBSERVED,) if silent else ()
+    if findings is None:
+        return (EVIDENCE_UNOBSERVED,) if _needs_header(expect) else ()
+    silent = _misattributed(expect, findings, known=attribution_known)
+    return (ATTRIBUTION_UNOBSERVED,) if silent and not (attribution_known or findings.attributed) else ()
+
+
+def _needs_header(expect: Expectations) -> bool:
+    """Tell whether anything is expected that only the header tells; a mail in the inbox may be marked as junk there."""
+    sought = (expect.results, expect.headers, expect.tls_every_hop, expect.placement == "inbox")
+    limits = (expect.attributed, expect.scl_max, expect.max_hop_delay)
+    return any(sought) or any(limit is not None for limit in limits)
 
 
 def _misattributed(expect: Expectations, seen: Findings, *, known: bool) -> bool:
@@ -54,14 +67,16 @@ def _misattributed(expect: Expectations, seen: Findings, *, known: bool) -> bool
     return expect.attributed is not None and found is not expect.attributed
 
 
-def _tls(expect: Expectations, seen: Findings, tls: TlsFacts | None) -> Iterator[str]:
-    if expect.tls is None:
+def _tls(expect: Expectations, tls: TlsFacts | None) -> Iterator[str]:
+    """Say what is wrong with the hop from us, which we have seen ourselves."""
+    if expect.tls is not None and (tls is None or _as_tuple(tls.version.removeprefix("TLSv")) < _as_tuple(expect.tls)):
+        yield f"tls: expected {expect.tls} or later, found {tls.version if tls else 'no TLS'}"
+
+
+def _tls_of_hops(expect: Expectations, seen: Findings) -> Iterator[str]:
+    if expect.tls is None or not expect.tls_every_hop:
         return
     lowest = _as_tuple(expect.tls)
-    if tls is None or _as_tuple(tls.version.removeprefix("TLSv")) < lowest:
-        yield f"tls: expected {expect.tls} or later, found {tls.version if tls else 'no TLS'}"
-    if not expect.tls_every_hop:
-        return
     if not seen.hops:
         yield f"tls: expected {expect.tls} or later on every hop, found no hops"
     for hop in seen.hops:

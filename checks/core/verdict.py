@@ -125,7 +125,9 @@ def _arrived(facts: Facts, first: Sighting) -> Conclusion:
         return _conclude(facts, Outcome.LATE, (*unmet, *reasons), first)
     if unmet:
         return _conclude(facts, Outcome.DEGRADED, (*unmet, *reasons), first)
-    return _conclude(facts, Outcome.DELIVERED, reasons, first)
+    # It has arrived, but nobody could read whether as it should: neither a pass nor anybody's fault.
+    unread = expect.EVIDENCE_UNOBSERVED in reasons
+    return _conclude(facts, Outcome.DELIVERED, reasons, first, verdict=Verdict.UNKNOWN if unread else None)
 
 
 def _conclude(

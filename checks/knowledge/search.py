@@ -71,10 +71,8 @@ def diagnose_outcome(
         attempt: the hand-over, where it is at hand; it tells more than the reasons.
 
     Returns:
-        None for `delivered` only: there is nothing to mend.
+        None for `delivered` only, where there is nothing to mend.
     """
-    if outcome is Outcome.DELIVERED:
-        return None
     found = _by_attempt(outcome, attempt, method) or _by_reasons(outcome, reasons)
     row = next((row for row in catalogue().outcomes if row.matches(outcome, reasons)), None)
     return found or (row.found_by(Exactness.CLASS) if row else None)
@@ -110,7 +108,7 @@ def diagnose_statement(said: Statement, *, method: str | None = None, stage: Sta
 def _by_attempt(outcome: Outcome, attempt: Attempt | None, method: str | None) -> Diagnosis | None:
     if isinstance(attempt, Untried):
         return diagnose_text(attempt.detail)
-    if isinstance(attempt, Refused) and outcome is not Outcome.INDETERMINATE:
+    if isinstance(attempt, Refused) and outcome not in {Outcome.INDETERMINATE, Outcome.DELIVERED}:
         return diagnose_refusal(attempt, method=method)
     return None
 

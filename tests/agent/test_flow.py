@@ -547,21 +547,6 @@ def test_overdue_canaries_show_while_they_are_in_flight(tmp_path):
     tell(tmp_path, story)
 
 
-def test_a_message_that_breaks_the_connection_does_not_blind_the_watcher_for_good(tmp_path):
-    async def story(world):
-        broken = []
-
-        async def headers(refs):
-            broken.append(refs)
-            raise unreadable()
-
-        world.reader.headers = headers
-        assert await world.send_and_wait(60) == "delivered"
-        assert len(broken) == 2
-
-    tell(tmp_path, story)
-
-
 def test_a_canary_is_recognised_after_its_key_was_replaced_under_the_same_name(tmp_path):
     async def story(world):
         world.path.fate = Fate(delay=100)

@@ -21,6 +21,7 @@ from checks.core.model import (
     Canary,
     Cause,
     Check,
+    Findings,
     MessageRef,
     Refused,
     Reply,
@@ -162,7 +163,7 @@ class Past:
 
     async def _see(self, ledger: Ledger, canary: Canary, at: float) -> None:
         ref = MessageRef(folder="INBOX", validity="1", uid=str(canary.slot))
-        sighting = Sighting(canary=canary.id, ref=ref, seen_at=at, after_at=at - 0.1, junk=False)
+        sighting = Sighting(canary=canary.id, ref=ref, seen_at=at, after_at=at - 0.1, junk=False, findings=Findings())
         await ledger.looked(self._look(canary.check.mailbox, "INBOX", at, [sighting]))
 
     @staticmethod

@@ -230,7 +230,7 @@ class TestArrival:
         [
             ({"results": {"spf": "pass"}}, Findings(results={"spf": "fail"}), "spf: expected pass, found fail"),
             ({"results": {"dkim": "pass"}}, Findings(), "dkim: expected pass, found nothing"),
-            ({"results": {"spf": "pass"}}, None, "spf: expected pass, found nothing"),
+            ({"results": {"spf": "pass"}}, Findings(), "spf: expected pass, found nothing"),
             ({"attributed": False}, Findings(attributed=True), "attributed: expected no, found yes"),
             ({"scl_max": 1}, Findings(scl=5), "scl: expected at most 1, found 5"),
             ({"max_hop_delay": 10}, Findings(hops=[SLOW]), "hop: expected at most 10 s, found 31.5 s at hub.example"),
@@ -245,8 +245,40 @@ class TestArrival:
         assert (result.outcome, result.verdict, result.reasons) == (Outcome.DEGRADED, Verdict.WARN, (reason,))
 
     @pytest.mark.parametrize(
-        ("found", "word"), [(Findings(attributed=False), "no"), (Findings(), "nothing"), (None, "nothing")]
+        "expect",
+        [
+            {},  # the inbox is expected, and only the header tells whether the service marked it as junk
+            {"placement": "any", "results": {"spf": "pass"}},
+            {"placement": "any", "headers": ["X-Tag"]},
+            {"placement": "any", "tls": "1.2", "tls_every_hop": True},
+            {"placement": "any", "attributed": True},
+            {"placement": "any", "attributed": False},
+            {"placement": "any", "scl_max": 1},
+            {"placement": "any", "max_hop_delay": 10},
+        ],
     )
+    @pytest.mark.parametrize("known", [False, True])
+    def test_a_header_that_nobody_could_read_is_neither_a_pass_nor_held_against_the_canary(self, expect, known):
+        silent = seen(3.0, check=a_check(expect=expecting(**expect)), findings=None, attempt=accepted(tls="TLSv1.2"))
+        result = concluded(replace(silent, attribution_known=known))
+        assert (result.outcome, result.verdict) == (Outcome.DELIVERED, Verdict.UNKNOWN)
+        assert result.reasons == ("evidence_unobserved",)
+
+    def test_what_was_seen_counts_though_nobody_could_read_the_header(self):
+        junk = concluded(seen(3.0, folder="Junk Email", findings=None))
+        assert (junk.outcome, junk.verdict) == (Outcome.JUNK, Verdict.FAIL)
+        late = concluded(seen(70.0, not_yet=LATE + 1, findings=None))
+        assert (late.outcome, late.verdict, late.reasons) == (Outcome.LATE, Verdict.WARN, ("evidence_unobserved",))
+        check = a_check(expect=expecting(tls="1.3"))
+        plain = concluded(seen(3.0, check=check, findings=None, attempt=accepted(tls="TLSv1.2")))
+        assert (plain.outcome, plain.verdict) == (Outcome.DEGRADED, Verdict.WARN)
+        assert plain.reasons == ("tls: expected 1.3 or later, found TLSv1.2", "evidence_unobserved")
+
+    def test_a_check_that_expects_nothing_of_the_header_needs_none(self):
+        result = concluded(seen(3.0, check=a_check(expect=expecting(placement="any")), findings=None))
+        assert (result.outcome, result.verdict, result.reasons) == (Outcome.DELIVERED, Verdict.PASS, ())
+
+    @pytest.mark.parametrize(("found", "word"), [(Findings(attributed=False), "no"), (Findings(), "nothing")])
     def test_a_missing_header_of_the_connector_counts_once_it_has_been_seen_on_the_check(self, found, word):
         silent = seen(3.0, check=a_check(expect=expecting(attributed=True)), findings=found)
 

@@ -66,7 +66,7 @@ def test_every_general_row_is_reached_by_what_it_names(row):
 
 @pytest.mark.parametrize("row", ROWS.outcomes, ids=by_id)
 def test_every_row_of_an_outcome_is_reached_by_each_of_its_outcomes(row):
-    reasons = (f"{re.sub(r'[^a-z]', '', row.text.split('|')[0])}: expected this, found that",) if row.text else ()
+    reasons = (f"{re.sub(r'[^a-z_]', '', row.text.split('|')[0])}: expected this, found that",) if row.text else ()
     reached = {next(one.id for one in ROWS.outcomes if one.matches(outcome, reasons)) for outcome in row.outcomes}
     assert reached == {row.id}
 

@@ -94,6 +94,7 @@ def test_no_outcome_is_left_without_a_fix(outcome):
 
 def test_what_was_delivered_needs_no_fix():
     assert diagnose_outcome(Outcome.DELIVERED, ("timeliness_unobserved",)) is None
+    assert diagnose_outcome(Outcome.DELIVERED, ("evidence_unobserved",)).fix
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from checks.core.model import (
     Check,
     Expectations,
     Facts,
+    Findings,
     Limits,
     MessageRef,
     Refused,
@@ -84,7 +85,7 @@ def refused(
 def a_sighting(
     canary: Canary, seen_at: float, *, after_at: float | None = None, folder: str = "INBOX", **more: Any
 ) -> Sighting:
-    known: dict[str, Any] = {"junk": folder == "Junk Email"}
+    known: dict[str, Any] = {"junk": folder == "Junk Email", "findings": Findings()}
     ref = MessageRef(folder=folder, validity="1", uid=str(next(_numbers)))
     return Sighting(canary=canary.id, ref=ref, seen_at=seen_at, after_at=after_at, **{**known, **more})
 
