@@ -127,6 +127,7 @@ class Pipeline:
             await self._close()
             for stage in stages:
                 stage.cancel()
+        await self._end()
 
     async def apply(self, parts: Parts) -> None:
         """Work with *parts* from now on."""
@@ -315,6 +316,12 @@ class Pipeline:
         if self._running is not None:
             running, self._running = self._running, None
             await self._retire(running)
+
+    async def _end(self) -> None:
+        try:
+            await self._ledger.end_run(at=self._clock.steady())
+        except LedgerError as error:
+            _log.error("run.end_not_written", why=str(error))
 
     def _check_view(self, check: Check) -> CheckView:
         timetable = self._schedule.timetables.get(check.name)

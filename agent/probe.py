@@ -87,6 +87,7 @@ class Probe:
             slot=slot,
             started_at=self._clock.steady(),
             started=self._clock.now(),
+            key=self._key.id,
             signature=token.signature(signed),
         )
         try:

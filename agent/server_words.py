@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from agent.words import span
 from checks.core.servers import ClockOffset, ServerHop, ServerTimes
@@ -23,7 +24,7 @@ def clock_lines(times: ServerTimes) -> Iterator[tuple[str, str]]:
 
 
 def _hop(hop: ServerHop) -> str:
-    dated = hop.at.isoformat() if hop.at is not None else "no date"
+    dated = _moment(hop.at, "seconds") if hop.at is not None else "no date"
     when = dated if hop.delay is None else f"{hop.delay:+.0f} s"
     tls = "no TLS" if hop.tls is None and hop.wire else hop.tls or ("TLS" if hop.tls is not None else "")
     return ", ".join(part for part in (f"{when} at {hop.by or 'an unnamed server'}", tls) if part)
@@ -35,7 +36,7 @@ def _sums(times: ServerTimes) -> Iterator[str]:
     if times.end_to_end is not None:
         yield f"{times.end_to_end:.2f} s as Exchange itself says"
     if times.arrived is not None:
-        yield f"taken by its edge at {times.arrived.isoformat()}"
+        yield f"taken by its edge at {_moment(times.arrived, 'milliseconds')}"
 
 
 def _clock(clock: ClockOffset) -> str:
@@ -43,3 +44,7 @@ def _clock(clock: ClockOffset) -> str:
     direction = "ahead of" if clock.offset >= 0 else "behind"
     off = f"{span(abs(clock.offset))} {direction} ours, give or take {span(clock.uncertainty)}"
     return f"{clock.server}{where}: {off}"
+
+
+def _moment(at: datetime, precision: str) -> str:
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(' ', precision)} UTC"

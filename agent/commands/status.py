@@ -26,9 +26,9 @@ from agent.ledger.inspect import Picture, Run, picture
 from agent.log import plain
 from agent.standing import CheckNow, stand_check, what
 from checks.core.model import Check, Verdict
-from checks.knowledge import Diagnosis
 
 _NARROWEST = 40
+_NARROW = 100
 _FROM_BEST_TO_WORST = (Verdict.PASS, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
 
 
@@ -36,7 +36,8 @@ _FROM_BEST_TO_WORST = (Verdict.PASS, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL
 class Status:
     """How everything stands. Moments are on the agent's steady timeline; `offset` in seconds makes them Unix time.
 
-    `unlisted` counts the checks that only the ledger knows.
+    `unlisted` counts the checks that only the ledger knows. `silent` says that the agent does not run, as far as the
+    ledger tells; it is empty where it does. `stale` names the mailboxes that have not been read for too long.
     """
 
     now_at: float
@@ -45,6 +46,8 @@ class Status:
     looked_at: dict[str, float | None]
     run: Run | None
     unlisted: int
+    silent: str
+    stale: Collection[str]
 
     @property
     def worst(self) -> Verdict:
@@ -137,14 +140,31 @@ def stand(
     listed = set(configured) if configured is not None else {check.name for check in checks}
     watched = {check.mailbox for check in checks}
     known_too = set(snapshot.looked_at) if len(checks) == len(listed) else set()
+    patience = min((snapshot.standing_of(check).stale_after for check in checks), default=0.0)
+    silent = _silent(known, now_at, patience)
+    looked_at = {name: snapshot.looked_at.get(name) for name in sorted(watched | known_too)}
     return Status(
         now_at=now_at,
         offset=offset,
-        checks=[stand_check(check, snapshot, known.attempts.get(check.name), now_at) for check in checks],
-        looked_at={name: snapshot.looked_at.get(name) for name in sorted(watched | known_too)},
+        checks=[
+            stand_check(check, snapshot, known.attempts.get(check.name), now_at, silent=silent) for check in checks
+        ],
+        looked_at=looked_at,
         run=known.run,
         unlisted=len((set(snapshot.standings) | set(snapshot.in_flight)) - listed),
+        silent=silent,
+        stale={name for name, at in looked_at.items() if at is not None and now_at - at > patience},
     )
+
+
+def _silent(known: Picture, now_at: float, patience: float) -> str:
+    """Say that the agent does not run, if that can be seen: it was stopped, or wrote nothing for longer than it may."""
+    if known.run is None:
+        return ""
+    if known.run.ended_at is not None:
+        return f"the agent does not run: it was stopped {age(now_at - known.run.ended_at)} ago"
+    quiet_for = now_at - known.sign_at
+    return f"no sign of life of the agent for {age(quiet_for)}" if quiet_for > patience else ""
 
 
 def as_json(now: Status) -> dict[str, Any]:
@@ -152,11 +172,16 @@ def as_json(now: Status) -> dict[str, Any]:
     run = now.run
     return {
         "checks": [_check_as_json(one, now.offset) for one in now.checks],
-        "mailboxes": [{"mailbox": name, "last_look": _iso(at, now.offset)} for name, at in now.looked_at.items()],
+        "mailboxes": [
+            {"mailbox": name, "state": _state(name, now), "last_look": _iso(at, now.offset)}
+            for name, at in now.looked_at.items()
+        ],
         "agent": {
             "site": run.site if run else None,
             "version": run.version if run else None,
             "started": _iso(run.began_at, now.offset) if run else None,
+            "stopped": _iso(run.ended_at, now.offset) if run else None,
+            "silent": now.silent or None,
             "unlisted_checks": now.unlisted,
         },
     }
@@ -184,50 +209,84 @@ def _iso(at: float | None, offset: float) -> str | None:
     return None if at is None else datetime.fromtimestamp(at + offset, UTC).isoformat(timespec="milliseconds")
 
 
+def _state(mailbox: str, now: Status) -> str:
+    return "never read" if now.looked_at[mailbox] is None else "stale" if mailbox in now.stale else "read"
+
+
 def _show(now: Status, console: Console) -> None:
-    show_table(console, _checks(now))
+    narrow = console.width < _NARROW
+    show_table(console, _checks(now, narrow=narrow))
+    if narrow:
+        for one in now.checks:
+            _show_lines(f"{one.check.name}: ", plain(what(one)), console)
     for one in now.checks:
         if one.diagnosis is not None:
-            _show_diagnosis(one.check.name, one.diagnosis, console)
+            console.print()
+            _show_lines(f"{one.check.name}: ", one.diagnosis.meaning, console)
+            _show_lines("  fix: ", one.diagnosis.fix, console)
     console.print()
-    mailboxes = table("MAILBOX", "LAST LOOK")
+    _show_mailboxes(now, console)
+    console.print()
+    _show_agent(now, console)
+
+
+def _show_mailboxes(now: Status, console: Console) -> None:
+    mailboxes = table("MAILBOX", "STATE", "LAST LOOK")
     for name, looked_at in now.looked_at.items():
-        mailboxes.add_row(name, _ago(looked_at, now))
+        state = _state(name, now)
+        mailboxes.add_row(name, Text(state, style="" if state == "read" else "magenta"), _ago(looked_at, now))
     show_table(console, mailboxes)
-    console.print()
+    if now.stale and not now.silent:
+        advice = (
+            "the agent runs, but cannot read it: its log and its status page say why, and `relaycanary doctor` tries"
+        )
+        for name in sorted(now.stale):
+            _show_lines(f"mailbox {name}: ", advice, console)
+
+
+def _show_agent(now: Status, console: Console) -> None:
+    if now.silent:
+        _show_lines(
+            "",
+            f"{now.silent}: `relaycanary run` starts it, and under systemd `systemctl status relaycanary` says more",
+            console,
+        )
     if now.run is not None:
         began = datetime.fromtimestamp(now.run.began_wall, UTC)
         words = f"agent {now.run.version} at site {now.run.site}, last started {_ago(now.run.began_at, now)}"
-        console.print(Text(f"{plain(words)} ({began:%Y-%m-%d %H:%M:%S} UTC)"), soft_wrap=True)
+        stopped = "" if now.run.ended_at is None else f", stopped {_ago(now.run.ended_at, now)}"
+        console.print(Text(f"{plain(words)} ({began:%Y-%m-%d %H:%M:%S} UTC){stopped}"), soft_wrap=True)
     if now.unlisted:
         console.print(Text(f"the ledger also knows {count(now.unlisted, 'check')} that the settings do not have"))
 
 
-def _show_diagnosis(check: str, known: Diagnosis, console: Console) -> None:
-    """Print what is wrong with a check and what to do; a line that is too long goes on below itself."""
-    console.print()
-    for label, words in ((check, known.meaning), ("fix", known.fix)):
-        head = f"{label}: " if label == check else f"  {label}: "
-        width = max(_NARROWEST, console.width - len(head))
-        for number, line in enumerate(Text(words).wrap(console, width)):
-            text = f"{' ' * len(head) if number else head}{line.plain}".rstrip()
-            console.print(Text(text, no_wrap=True, overflow="ignore"), crop=False)
+def _show_lines(head: str, words: str, console: Console) -> None:
+    """Print *words* after *head*; a line that is too long goes on below itself."""
+    width = max(_NARROWEST, console.width - len(head))
+    for number, line in enumerate(Text(words).wrap(console, width)):
+        text = f"{' ' * len(head) if number else head}{line.plain}".rstrip()
+        console.print(Text(text, no_wrap=True, overflow="ignore"), crop=False)
 
 
-def _checks(now: Status) -> Table:
-    checks = table("CHECK", "VERDICT", "SINCE", "WHAT", "LATENCY", "IN FLIGHT", "LAST PASS")
+def _checks(now: Status, *, narrow: bool) -> Table:
+    """Put the table together; what servers say is its last column, and in a narrow terminal below it."""
+    names = ["CHECK", "VERDICT", "SINCE", "LATENCY"]
+    checks = table(*names, *([] if narrow else ["IN FLIGHT", "LAST PASS", "WHAT"]))
+    for column in checks.columns:
+        column.no_wrap = column.header != "WHAT"
     for one in now.checks:
         standing, in_flight = one.standing, one.in_flight
         overdue = f" ({in_flight.overdue} overdue)" if in_flight.overdue else ""
-        checks.add_row(
+        cells: list[str | Text] = [
             one.check.name,
             Text(one.verdict.value, style=output.STYLES[one.verdict]),
             _ago(one.since_at, now),
-            Text(plain(what(one))),
-            span(standing.end_to_end) if standing and standing.end_to_end is not None else "-",
-            f"{in_flight.count}{overdue}",
-            _ago(standing.passed_at, now) if standing else "never",
-        )
+            span(one.latency) if one.latency is not None else "-",
+        ]
+        if not narrow:
+            passed = _ago(standing.passed_at, now) if standing else "never"
+            cells += [f"{in_flight.count}{overdue}", passed, Text(plain(what(one)))]
+        checks.add_row(*cells)
     return checks
 
 

@@ -52,6 +52,11 @@ def begin_run(transaction: Transaction, *, site: str, version: str, began_at: fl
     return int(run)
 
 
+def end_run(transaction: Transaction, run: int, *, at: float) -> None:
+    """Write down that a run was stopped."""
+    transaction.connection.execute(update(runs).where(runs.c.id == run).values(ended_at=at))
+
+
 def start(transaction: Transaction, canary: Canary, run: int) -> None:
     """Write a canary down before its first byte is sent."""
     check = canary.check
@@ -65,6 +70,7 @@ def start(transaction: Transaction, canary: Canary, run: int) -> None:
         "slot": canary.slot,
         "started_at": canary.started_at,
         "started_wall": canary.started.timestamp(),
+        "key": canary.key or None,
         "signature": canary.signature or None,
         "state": State.STARTED,
         "late_at": canary.started_at + limits.late_after,

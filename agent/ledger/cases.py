@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from agent.ledger import records, servers
-from agent.ledger.schema import bounces, canaries, evidence, sightings, specs
+from agent.ledger.schema import blind, bounces, canaries, evidence, folders, sightings, specs
 from checks.core.model import Attempt, Check, Transcript
 from checks.core.servers import ServerTimes
 
@@ -20,7 +20,8 @@ class CanaryRecord:
     """One canary. `seq` orders canaries by their start; one of a made-up past is `simulated`.
 
     `concluded` and `recovered` are None until it was. Durations are seconds, and None where they are not known.
-    `attempt` has no dialogue: that is evidence.
+    `attempt` has no dialogue: that is evidence. `token` is what its message is known by, empty where that is not on
+    record; `deadline` is when it is lost unless it was seen.
     """
 
     seq: int
@@ -39,6 +40,8 @@ class CanaryRecord:
     observation_gap: float | None
     simulated: bool
     offset: float
+    token: str
+    deadline: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +71,30 @@ class Bounced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """When the newest complete look into a folder began that would have shown the canary."""
+
+    mailbox: str
+    folder: str
+    began: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unwatched:
+    """A time in which nobody looked into a folder."""
+
+    mailbox: str
+    folder: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFile:
     """Everything about one canary. `transcript` and `headers` are None where there were none, or they were pruned.
 
     `servers` is what the servers' clocks say of its way; None if it was not seen, or its headers were not read.
+    `looked` and `unwatched` tell of the folders of its mailbox, where it was not seen.
     """
 
     record: CanaryRecord
@@ -80,8 +103,11 @@ class CaseFile:
     seen: Sequence[Seen]
     bounced: Sequence[Bounced]
     servers: ServerTimes | None = None
+    looked: Sequence[Looked] = ()
+    unwatched: Sequence[Unwatched] = ()
 
 
+_MOST_UNWATCHED = 50
 _ROW: Select[Any] = select(canaries, specs.c.check).join(specs, specs.c.id == canaries.c.spec)
 
 
@@ -105,7 +131,10 @@ def one(connection: Connection, canary: str) -> CaseFile | None:
     kept = {row.kind: row.content for row in connection.execute(about)}
     offset = record.offset
     told = servers.read(connection, canary)
+    unseen = not row.sightings
     return CaseFile(
+        looked=_looked(connection, row) if unseen else (),
+        unwatched=_unwatched(connection, row) if unseen else (),
         servers=told[0] if told else None,
         record=record,
         transcript=records.load_transcript(kept["transcript"]) if "transcript" in kept else None,
@@ -139,6 +168,24 @@ def one(connection: Connection, canary: str) -> CaseFile | None:
     )
 
 
+def _looked(connection: Connection, row: Row[Any]) -> Sequence[Looked]:
+    offset = row.started_wall - row.started_at
+    of_it = (folders.c.mailbox == row.mailbox) & (folders.c.looked_at >= row.started_at)
+    known = connection.execute(select(folders).where(of_it, folders.c.since_at <= row.started_at))
+    return [Looked(mailbox=one.mailbox, folder=one.folder, began=one.looked_at + offset) for one in known]
+
+
+def _unwatched(connection: Connection, row: Row[Any]) -> Sequence[Unwatched]:
+    offset = row.started_wall - row.started_at
+    spans = select(blind).where(
+        blind.c.mailbox == row.mailbox, blind.c.ended_at > row.started_at, blind.c.began_at < row.deadline_at
+    )
+    return [
+        Unwatched(mailbox=one.mailbox, folder=one.folder, began=one.began_at + offset, ended=one.ended_at + offset)
+        for one in connection.execute(spans.order_by(blind.c.ended_at).limit(_MOST_UNWATCHED))
+    ]
+
+
 def _record(row: Row[Any]) -> CanaryRecord:
     offset = row.started_wall - row.started_at
     return CanaryRecord(
@@ -158,4 +205,6 @@ def _record(row: Row[Any]) -> CanaryRecord:
         observation_gap=row.observation_gap,
         simulated=row.seq < 0,
         offset=offset,
+        token=records.token_of(row),
+        deadline=row.deadline_at + offset,
     )

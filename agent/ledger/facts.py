@@ -73,6 +73,7 @@ def _due(
             slot=row.slot,
             started_at=row.started_at,
             started=datetime.fromtimestamp(row.started_wall, UTC),
+            key=row.key or "",
             signature=row.signature or "",
         ),
         attempt=records.load_attempt(row.attempt_kind, row.attempt),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.ledger import connect, export, records, servers, snapshot, verify
+from agent.ledger.beginning import newest_moment
 from agent.ledger.errors import LedgerError
 from agent.ledger.facts import ATTRIBUTED
 from agent.ledger.history import History
@@ -28,17 +29,23 @@ _MOST_DEFECTS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One start of an agent. `began_at` is on its steady timeline, `began_wall` the same moment as Unix time."""
+    """One start of an agent. `began_at` is on its steady timeline, `began_wall` the same moment as Unix time.
+
+    `ended_at` is when it was stopped; None while it runs, and where it ended in another way.
+    """
 
     site: str
     version: str
     began_at: float
     began_wall: float
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """What the ledger knows at one moment; `run` is the newest one, None before the first.
+
+    `sign_at` is the newest moment on record: the last sign of life of an agent.
 
     `attempts` has, by check, how the canary of a standing that is no pass was handed over.
     """
@@ -46,6 +53,7 @@ class Picture:
     snapshot: Snapshot
     run: Run | None
     attempts: Mapping[str, Attempt]
+    sign_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +76,7 @@ class Export:
 class Case:
     """What is on record of one canary: its verdict once there is one, where it was first seen, its headers there.
 
-    `servers` is what the servers' clocks say of its way.
+    `servers` is what the servers' clocks say of its way, `token` what its message is known by.
     """
 
     canary: str
@@ -76,6 +84,7 @@ class Case:
     folder: str | None
     headers: bytes | None
     servers: ServerTimes | None = None
+    token: str = ""
 
 
 def picture(url: str) -> Picture:
@@ -89,8 +98,19 @@ def picture(url: str) -> Picture:
         row = connection.execute(newest).one_or_none()
         run = None
         if row is not None:
-            run = Run(site=row.site, version=row.version, began_at=row.began_at, began_wall=row.began_wall)
-        return Picture(snapshot=snapshot.take(connection), run=run, attempts=_attempts(connection))
+            run = Run(
+                site=row.site,
+                version=row.version,
+                began_at=row.began_at,
+                began_wall=row.began_wall,
+                ended_at=row.ended_at,
+            )
+        return Picture(
+            snapshot=snapshot.take(connection),
+            run=run,
+            attempts=_attempts(connection),
+            sign_at=newest_moment(connection),
+        )
 
 
 def audit(url: str, tell: Callable[[str], None]) -> Audit:
@@ -174,6 +194,7 @@ def newest_case(connection: Connection, check: str) -> Case | None:
         folder=folder,
         headers=None if headers is None else records.unpack(headers),
         servers=told[0] if told else None,
+        token=records.token_of(row),
     )
 
 

@@ -9,8 +9,10 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
+from sqlalchemy import Row
 
 from checks.core.model import Accepted, Attempt, Check, Findings, Refused, Transcript, Untried
+from checks.core.token import Token, write
 
 T = TypeVar("T")
 _ATTEMPTS: dict[str, type[Accepted | Refused | Untried]] = {
@@ -52,6 +54,13 @@ def dump_check(check: Check) -> tuple[str, str]:
 def load_check(text: str) -> Check:
     """Read a check back."""
     return load(Check, text)
+
+
+def token_of(row: Row[Any]) -> str:
+    """Put the token of a canary together; empty where the row does not have all of it."""
+    if row.key is None or row.signature is None:
+        return ""
+    return write(Token(id=row.id, check=row.name, key=row.key, signature=row.signature))
 
 
 def dump_attempt(attempt: Attempt) -> dict[str, Any]:

@@ -45,6 +45,7 @@ runs = Table(
     Column("began_at", Double, nullable=False),
     Column("began_wall", Double, nullable=False),
     Column("simulated", Boolean, nullable=False, default=False, server_default=false()),  # a made-up past
+    Column("ended_at", Double),  # when it was stopped; what ended in another way has none
 )
 
 # A check as it was when its canary started: settings may change while a canary is on its way.
@@ -68,6 +69,7 @@ canaries = Table(
     Column("slot", BigInteger, nullable=False),
     Column("started_at", Double, nullable=False),
     Column("started_wall", Double, nullable=False),
+    Column("key", String(16)),  # the id of the key that signed its token
     Column("signature", String(43)),  # of its token: what it is recognised by, whatever becomes of the key
     Column("state", String(16), nullable=False),
     Column("late_at", Double, nullable=False),

@@ -7,16 +7,23 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, and_, bindparam, case, func, select
 
 from agent.ledger import records, streaks
 from agent.ledger.beginning import began_wall
 from agent.ledger.notified import Outbox, outboxes
-from agent.ledger.schema import canaries, folders, histograms, meta, specs, standings, totals
+from agent.ledger.schema import blind, canaries, folders, histograms, meta, specs, standings, totals
 from checks.core import verdict
 from checks.core.model import Attempt, Check, Outcome, Verdict
 from checks.core.servers import ServerTimes
 from checks.core.verdict import Standing
+
+_NEWEST_BLIND = (
+    select(blind.c.began_at, blind.c.ended_at)
+    .where(blind.c.mailbox == bindparam("mailbox"))
+    .order_by(blind.c.ended_at.desc())
+    .limit(20)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +104,8 @@ class Snapshot:
     """The whole picture. `looked_at` is, per mailbox, when its oldest folder was last looked into completely.
 
     `began_wall` is since when the ledger counts, as Unix time; None before the first run.
-    `outboxes` tells how the channels of alerts do, by name.
+    `outboxes` tells how the channels of alerts do, by name. `blind` has, per mailbox, the newest times in which one of
+    its folders was not looked into for longer than usual, as beginning and end, the newest first.
     """
 
     totals: Sequence[Total] = ()
@@ -106,6 +114,7 @@ class Snapshot:
     standings: Mapping[str, CheckStanding] = field(default_factory=dict)
     in_flight: Mapping[str, InFlight] = field(default_factory=dict)
     looked_at: Mapping[str, float | None] = field(default_factory=dict)
+    blind: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     began_wall: float | None = None
     outboxes: Mapping[str, Outbox] = field(default_factory=dict)
 
@@ -148,10 +157,12 @@ def take(connection: Connection) -> Snapshot:
 
 def take_standings(connection: Connection) -> Snapshot:
     """Read the picture without its counters and histograms: how every check stands needs none of them."""
+    looked = looked_at(connection)
     return Snapshot(
         standings=_standings(connection),
         in_flight=_in_flight(connection),
-        looked_at=looked_at(connection),
+        looked_at=looked,
+        blind={mailbox: _blind(connection, mailbox) for mailbox in looked},
     )
 
 
@@ -225,6 +236,11 @@ def _in_flight(connection: Connection) -> dict[str, InFlight]:
         .group_by(name)
     )
     return {row.name: InFlight(count=row.number, oldest_at=row.oldest_at, overdue=row.overdue) for row in rows}
+
+
+def _blind(connection: Connection, mailbox: str) -> Sequence[tuple[float, float]]:
+    spans = connection.execute(_NEWEST_BLIND, {"mailbox": mailbox})
+    return [(row.began_at, row.ended_at) for row in spans]
 
 
 def looked_at(connection: Connection) -> dict[str, float | None]:

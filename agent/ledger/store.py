@@ -116,6 +116,11 @@ class Ledger:
         self._run = await self._writer.do(work)
         self.began_anew = await self.read(beginning.began_anew)
 
+    async def end_run(self, *, at: float) -> None:
+        """Close the run: it was stopped, and did not end by itself."""
+        run = self._run
+        await self._writer.do(lambda transaction: canaries.end_run(transaction, run, at=at))
+
     async def configure(
         self,
         *,

@@ -12,9 +12,13 @@ from agent.server_words import clock_lines
 from agent.status import AgentView
 from agent.web import figures, message
 from agent.web.message import Mail
-from agent.words import OUTCOMES, span
+from agent.words import OUTCOMES, age, span
+from checks.core.message import message_id, subject
 from checks.core.model import Accepted, Attempt, Outcome, Refused, Reply, TlsFacts, Untried
+from checks.core.token import VERSION
 from checks.knowledge import Diagnosis, diagnose_outcome
+
+_MAY_HAVE_LEFT = frozenset({Outcome.LOST, Outcome.INDETERMINATE, Outcome.UNOBSERVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class Line:
 class CanaryPage:
     """Everything on the page. `clocks` says what servers' clocks tell, by label.
 
-    `pruned` tells that there was evidence and it is gone.
+    `pruned` tells that there was evidence and it is gone. `message_id` is empty where the ledger does not have it, of
+    canaries that an earlier version sent; their `subject` is only its beginning.
     """
 
     version: str
@@ -53,6 +58,8 @@ class CanaryPage:
     waterfall: Markup
     mail: Mail | None
     clocks: Sequence[tuple[str, str]]
+    message_id: str
+    subject: str
     timeline: Sequence[Event]
     pruned: bool
 
@@ -78,6 +85,8 @@ def compose(view: AgentView, case: CaseFile) -> CanaryPage:
         waterfall=figures.waterfall(figures.bars(record)),
         mail=message.read(case.headers) if case.headers else None,
         clocks=list(clock_lines(case.servers)) if case.servers else (),
+        message_id=message_id(record.token, record.check.sender) if record.token else "",
+        subject=subject(record.token or f"{VERSION}.{record.canary}"),
         timeline=sorted(_timeline(case), key=lambda event: event.at),
         pruned=_pruned(case),
     )
@@ -100,12 +109,32 @@ def _timeline(case: CaseFile) -> Iterator[Event]:
         yield Event(one.seen, f"seen {where}{since}")
         if one.deleted is not None:
             yield Event(one.deleted, f"cleaned up {where}")
+    yield from _not_seen(case)
     for bounce in case.bounced:
         yield Event(bounce.seen, f"notification in mailbox {bounce.mailbox}: {bounce.action} {bounce.status or ''}")
     if record.concluded is not None and record.outcome:
         yield Event(record.concluded, f"concluded: {OUTCOMES[Outcome(record.outcome)]}, verdict {record.verdict}")
     if record.recovered is not None:
         yield Event(record.recovered, "seen after all: counted as recovered")
+
+
+def _not_seen(case: CaseFile) -> Iterator[Event]:
+    """Tell of the looks that did not show it, and of the times without any."""
+    record = case.record
+    if case.seen or not (isinstance(record.attempt, Accepted) or record.outcome in _MAY_HAVE_LEFT):
+        return
+    for one in case.unwatched:
+        where = f"folder {one.folder} of mailbox {one.mailbox}"
+        yield Event(one.began, f"nobody looked into {where} from here on, for {span(one.ended - one.began)}")
+    allowed = record.check.limits.lost_after
+    waited = f" and {span(record.deadline - record.started - allowed)} in which nobody looked"
+    more = waited if record.deadline - record.started - allowed >= 1 else ""
+    if record.deadline <= max((one.began for one in case.looked), default=record.started):
+        yield Event(record.deadline, f"the time that it may take was over: {age(allowed)}{more}")
+    for look in case.looked:
+        yield Event(
+            look.began, f"the last complete look into folder {look.folder} of mailbox {look.mailbox}: not there"
+        )
 
 
 def _handed_over(attempt: Attempt, offset: float) -> Iterator[Event]:
@@ -116,4 +145,5 @@ def _handed_over(attempt: Attempt, offset: float) -> Iterator[Event]:
     words = "accepted" if isinstance(attempt, Accepted) else f"not accepted at {attempt.stage}"
     if isinstance(attempt, Refused):
         said = said or attempt.detail
-    yield Event(attempt.transcript.ended_at + offset, f"{words}: {said}")
+    told = said if isinstance(attempt, Accepted) else ""  # a refusal stands at the top of the page, and in the dialogue
+    yield Event(attempt.transcript.ended_at + offset, f"{words}: {told}" if told else words)

@@ -13,7 +13,7 @@ from agent.ledger.cases import CanaryRecord
 from agent.words import count, span
 from checks.core.model import Accepted, Refused
 
-_WIDTH, _HEIGHT, _NARROW = 1000, 260, 620
+_WIDTH, _HEIGHT, _NARROW = 1000, 260, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 10, 12, 40
 
 
@@ -95,7 +95,7 @@ def waterfall(steps: Sequence[Bar]) -> Markup:
     if not steps:
         return Markup("")
     whole = max(step.began + step.seconds for step in steps) or 1.0
-    left, right, row = 76, 76, 24
+    left, right, row = 70, 72, 22
     room = _NARROW - left - right
     parts = []
     for place, step in enumerate(steps):

@@ -40,6 +40,7 @@ def _environment() -> Environment:
         "clock": clock,
         "brief": brief,
         "told": told,
+        "host": host,
     }
     environment.globals |= {"count": count, "words": {outcome.value: words for outcome, words in OUTCOMES.items()}}
     return environment
@@ -68,6 +69,11 @@ def day(at: float) -> Markup:
 def brief(text: str) -> str:
     """Cut words of servers to what a list has room for; the page of the canary has them all."""
     return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}…"
+
+
+def host(name: str) -> Markup:
+    """Write a host name so that a line ends behind one of its dots, and not within a word."""
+    return Markup(".<wbr>").join(plain(name).split("."))
 
 
 def _time(at: float, form: str) -> Markup:

@@ -15,7 +15,8 @@ from agent.standing import CheckNow, stand_check, what
 from agent.status import AgentView, Ahead, MailboxView, PathView
 from agent.web import incidents
 from agent.web.charts import BARS, sparkline
-from checks.core.model import Check, Verdict
+from checks.core.model import Check, Outcome, Verdict
+from checks.knowledge import Diagnosis, diagnose_outcome
 
 FROM_WORST_TO_BEST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
 _SOON, _NOW = 30 * 86400.0, 7 * 86400.0
@@ -66,11 +67,18 @@ class PathGroup:
 
 @dataclass(frozen=True, slots=True)
 class MailboxLine:
-    """One mailbox; `why` says why it is not up. The look is Unix time."""
+    """One mailbox; `why` says why it is not up, `checks` names those that are blind without it; Unix time."""
 
     view: MailboxView
     looked: float | None
     why: str
+    checks: Sequence[str]
+    diagnosis: Diagnosis | None
+
+    @property
+    def dark(self) -> bool:
+        """Tell whether it is known that it cannot be read; one that has just begun to be watched is not up either."""
+        return bool(self.why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ class StatusPage:
     single_failures: int
     cut: bool
     mailboxes: Sequence[MailboxLine]
+    dark: Sequence[MailboxLine]
     silences: Sequence[Silence]
     endings: Sequence[Ending]
     simulated: bool
@@ -122,6 +131,7 @@ def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
     verdicts = [one.verdict for one in standings]
     found = incidents.recent(known.failures, known.failing_since, view.alert_after)
     due = {one.check.name: one.next_due.timestamp() if one.next_due else None for one in view.checks}
+    mailboxes = [mailbox(one, view, known.snapshot) for one in view.mailboxes]
     lines: dict[str, list[CheckLine]] = {}
     for one in standings:
         lines.setdefault(one.check.path, []).append(_line(one, view, known, due[one.check.name]))
@@ -137,9 +147,10 @@ def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
         closed=[one for one in reversed(found.incidents) if one.ended is not None],
         single_failures=found.single_failures,
         cut=len(known.failures) >= incidents.MOST,
-        mailboxes=[_mailbox(one, view, known.snapshot) for one in view.mailboxes],
+        mailboxes=mailboxes,
+        dark=[one for one in mailboxes if one.dark],
         silences=known.silences,
-        endings=_endings(view),
+        endings=endings(view),
         simulated=known.simulated,
         applied=view.applied,
         reload_successful=view.reload_successful,
@@ -150,7 +161,8 @@ def stand(view: AgentView, taken: Snapshot, check: Check) -> CheckNow:
     """Work out how a check stands."""
     newest = taken.standings.get(check.name)
     problem = newest.problems.get(Verdict(newest.verdict)) if newest else None
-    return stand_check(check, taken, problem.attempt if problem else None, view.now_at)
+    blind = next((_trouble(one) for one in view.mailboxes if one.name == check.mailbox), "")
+    return stand_check(check, taken, problem.attempt if problem else None, view.now_at, blind=blind)
 
 
 def silence_of(silences: Sequence[Silence], check: Check, view: AgentView) -> Silence | None:
@@ -163,13 +175,13 @@ def silence_of(silences: Sequence[Silence], check: Check, view: AgentView) -> Si
 
 
 def _line(one: CheckNow, view: AgentView, known: Known, next_due: float | None) -> CheckLine:
-    standing, shown = one.standing, one.diagnosis if one.verdict is not Verdict.PASS else None
+    shown = one.diagnosis if one.verdict is not Verdict.PASS else None
     return CheckLine(
         name=one.check.name,
         verdict=one.verdict,
         what=what(one),
         since=None if one.since_at is None else one.since_at + view.wall_offset,
-        latency=standing.end_to_end if standing else None,
+        latency=one.latency,
         spark=sparkline(known.points.get(one.check.name, ())),
         next_due=next_due,
         in_flight=one.in_flight.count,
@@ -181,14 +193,23 @@ def _line(one: CheckNow, view: AgentView, known: Known, next_due: float | None) 
     )
 
 
-def _mailbox(one: MailboxView, view: AgentView, taken: Snapshot) -> MailboxLine:
-    looked_at = taken.looked_at.get(one.name)
-    status = one.status
-    why = "" if status.up else ": ".join(part for part in (status.reason, status.detail) if part)
-    return MailboxLine(one, None if looked_at is None else looked_at + view.wall_offset, why)
+def mailbox(one: MailboxView, view: AgentView, taken: Snapshot) -> MailboxLine:
+    """Work out how a mailbox stands."""
+    looked_at, why = taken.looked_at.get(one.name), _trouble(one)
+    return MailboxLine(
+        view=one,
+        looked=None if looked_at is None else looked_at + view.wall_offset,
+        why=why,
+        checks=[seen.check.name for seen in view.checks if seen.check.mailbox == one.name],
+        diagnosis=diagnose_outcome(Outcome.UNOBSERVED, (why,)) if why else None,
+    )
 
 
-def _endings(view: AgentView) -> Sequence[Ending]:
+def _trouble(one: MailboxView) -> str:
+    return "" if one.status.up else ": ".join(part for part in (one.status.reason, one.status.detail) if part)
+
+
+def endings(view: AgentView) -> Sequence[Ending]:
     """List what is known to end, each with how urgent it is."""
     now = view.now_wall
     found = [*view.retiring]

@@ -16,9 +16,9 @@ HEADER = "X-Relaycanary"
 _TEMPLATE = b"""\
 From: <%(sender)b>\r
 To: <%(recipient)b>\r
-Subject: Mail flow canary %(token)b\r
+Subject: %(subject)b\r
 Date: %(date)b\r
-Message-ID: <%(token)b@%(domain)b>\r
+Message-ID: %(message_id)b\r
 X-Relaycanary: %(token)b\r
 Auto-Submitted: auto-generated\r
 X-Auto-Response-Suppress: All\r
@@ -41,6 +41,16 @@ Sent: %(date)b\r
 """
 
 
+def subject(token: str) -> str:
+    """Write the subject of the canary with this *token*."""
+    return f"Mail flow canary {token}"
+
+
+def message_id(token: str, sender: str) -> str:
+    """Write the Message-ID of the canary with this *token* (RFC 5322 3.6.4); a message trace finds it by that."""
+    return f"<{token}@{sender.rpartition('@')[2]}>"
+
+
 def compose(canary: Canary, token: str) -> bytes:
     """Write the message of *canary* (RFC 5322) with its signed *token*, in ASCII, with CRLF line ends."""
     check = canary.check
@@ -48,7 +58,8 @@ def compose(canary: Canary, token: str) -> bytes:
         b"sender": check.sender.encode("ascii"),
         b"recipient": check.recipient.encode("ascii"),
         b"token": token.encode("ascii"),
-        b"domain": check.sender.rpartition("@")[2].encode("ascii"),
+        b"subject": subject(token).encode("ascii"),
+        b"message_id": message_id(token, check.sender).encode("ascii"),
         b"date": email.utils.format_datetime(canary.started).encode("ascii"),
         b"check": check.name.encode("ascii"),
     }

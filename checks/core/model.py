@@ -246,7 +246,7 @@ class Check:
 class Canary:
     """One message of one check. `id` is random; `slot` is its place in the schedule.
 
-    `signature` is that of its token; empty where it is not on record.
+    `signature` is that of its token, and `key` names the key that made it; empty where that is not on record.
     """
 
     id: str
@@ -254,6 +254,7 @@ class Canary:
     slot: int
     started_at: float
     started: datetime
+    key: str = ""
     signature: str = ""
 
 

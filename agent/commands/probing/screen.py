@@ -15,7 +15,8 @@ from agent.log import plain
 from agent.server_words import server_lines
 from agent.words import told
 from checks.core import refusal
-from checks.core.model import Accepted, Attempt, Check, Refused, Stage, StageTiming, Untried
+from checks.core.message import message_id
+from checks.core.model import Accepted, Attempt, Check, Refused, Stage, StageTiming, Untried, Verdict
 from checks.ports import Endpoint
 
 _INDENT = "  "
@@ -125,6 +126,9 @@ class Screen:
         if result.case is not None and result.case.servers is not None:
             for what, text in server_lines(result.case.servers):
                 self._row(_Row(what, None, text))
+        if result.verdict is not Verdict.PASS and result.case is not None and result.case.token:
+            found_by = message_id(result.case.token, result.check.sender)
+            self._console.print(Text(f"{_INDENT}{'message-id':<20} {found_by}"), soft_wrap=True)
         for note in result.notes:
             self._line(f"{_INDENT}note: {short(note)}", "yellow")
         style = STYLES[result.verdict]
