@@ -71,11 +71,16 @@ class Judge:
         return 0.0
 
     def _ask_for_looks(self, judgements: Sequence[Judgement], now: float) -> None:
-        """A canary at its deadline is lost only after one more look: ask for it now."""
+        """A canary at its deadline is lost only after one more look: ask for it now.
+
+        Not for one that is still being sent: whatever a look shows, nothing is decided before its attempt is known.
+        """
         waiting = {
             judgement.due.facts.canary.check.mailbox
             for judgement in judgements
-            if isinstance(judgement.result, Pending) and judgement.result.deadline_at <= now
+            if isinstance(judgement.result, Pending)
+            and judgement.result.deadline_at <= now
+            and not judgement.due.facts.being_sent
         }
         for mailbox in waiting:
             self._wants_look(mailbox)

@@ -26,6 +26,7 @@ class Online:
         self._connected_at = _NEVER
         self._resolved_at: dict[str, float] = {}
         self._asking: asyncio.Task[None] | None = None
+        self._asked_at = _NEVER
 
     def connected(self, at: float) -> None:
         """Take note that a connection succeeded."""
@@ -36,9 +37,11 @@ class Online:
 
         Where the name *unresolved* could not be looked up, another one must have been, if others are configured.
         """
-        if not self._proven(moment, unresolved):
+        tried_at = _NEVER
+        while not self._proven(moment, unresolved) and tried_at < moment:
             if self._asking is None or self._asking.done():
-                self._asking = asyncio.ensure_future(self._try_all())
+                self._asking, self._asked_at = asyncio.ensure_future(self._try_all()), self._clock.steady()
+            tried_at = self._asked_at  # others may have begun to try before *moment*: that proves nothing about it
             await asyncio.shield(self._asking)
         return self._proven(moment, unresolved)
 

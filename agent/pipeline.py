@@ -246,6 +246,7 @@ class Pipeline:
             look_every=look_every(waiting, reader.poll),
             news=self._judge.wake,
             connected=online.connected,
+            account=parts.accounts.get(name, ""),
         )
 
     def _fire(self, check: Check, slot: int) -> asyncio.Task[Sent | None] | None:

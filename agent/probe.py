@@ -107,19 +107,28 @@ class Probe:
         try:
             path = self._paths[check.path]
             async with asyncio.timeout(_LONGEST):
-                return await path.send(check.sender, check.recipient, message.compose(canary, signed))
+                answer: object = await path.send(check.sender, check.recipient, message.compose(canary, signed))
         except LocalFault as fault:
             return Untried(at=self._clock.steady(), detail=str(fault))
         except Exception as defect:  # noqa: BLE001 - a path that breaks stops alone; what it did is in doubt
             _log.exception("path.failed", path=check.path, check=check.name, canary=canary.id)
-            now = self._clock.steady()
-            return Refused(
-                stage=Stage.DATA,
-                cause=Cause.DROPPED,
-                sent=True,
-                detail=f"the path {check.path} failed: {type(defect).__name__}",
-                transcript=Transcript(began_at=canary.started_at, ended_at=now, endpoint=check.path),
-            )
+            return self._in_doubt(canary, defect)
+        if isinstance(answer, Accepted | Refused):
+            return answer
+        _log.error("path.failed", path=check.path, check=check.name, canary=canary.id, answer=type(answer).__name__)
+        return self._in_doubt(canary, TypeError())
+
+    def _in_doubt(self, canary: Canary, defect: Exception) -> Refused:
+        """Say of a canary that its path broke, and that it may be on its way all the same."""
+        return Refused(
+            stage=Stage.DATA,
+            cause=Cause.DROPPED,
+            sent=True,
+            detail=f"the path {canary.check.path} failed: {type(defect).__name__}",
+            transcript=Transcript(
+                began_at=canary.started_at, ended_at=self._clock.steady(), endpoint=canary.check.path
+            ),
+        )
 
     async def _tell(self, canary: Canary, attempt: Attempt) -> bool:
         """Tell others how it went, before it is written down: the first looks are due within milliseconds.
@@ -145,13 +154,22 @@ class Probe:
         return await self._online.since(transcript.began_at, unresolved=unresolved)
 
     async def _write_down(self, canary: Canary, attempt: Attempt, *, online: bool) -> None:
-        """Keep trying until the ledger takes it: the canary is out, and must not be forgotten."""
+        """Keep trying until the ledger takes it: the canary is out, and must not be forgotten.
+
+        What a path made of an answer may be nothing that can be written down; then it is in doubt.
+        """
+        replaced = False
         while True:
             try:
                 await self._ledger.attempted(canary, attempt, online=online, at=self._clock.steady())
             except LedgerError as error:
                 _log.error("attempt.not_written", check=canary.check.name, canary=canary.id, why=str(error))
                 await self._clock.sleep(_RETRY_LEDGER)
+            except Exception as defect:
+                _log.exception("attempt.not_written", check=canary.check.name, canary=canary.id)
+                if replaced:
+                    raise
+                attempt, replaced = self._in_doubt(canary, defect), True
             else:
                 return
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -37,15 +38,29 @@ _OLD_NEWS = 86400.0
 """How long it is tried to tell that something is over, in seconds; that it lasts, is tried for as long as it does."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unwritten:
+    """What became of a page, which the ledger does not know yet: taken, or tried again at `due_at`."""
+
+    write: Callable[[], Awaitable[None]]
+    attempts: int
+    due_at: float = float("inf")
+
+
 @dataclass(slots=True, kw_only=True)
 class Worker:
-    """Sends the pages of one channel, one after the other, the most urgent first."""
+    """Sends the pages of one channel, one after the other, the most urgent first.
+
+    A page that was taken while the ledger cannot be written is known here until it can: a full disk must not make a
+    telephone ring every few seconds.
+    """
 
     channel: Channel
     store: AlertStore
     clock: Clock
     news: asyncio.Event = field(default_factory=asyncio.Event)
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    unwritten: dict[int, _Unwritten] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Send pages for ever. Whoever holds `sending` keeps the next one back."""
@@ -53,20 +68,36 @@ class Worker:
             self.news.clear()
             try:
                 async with self.sending:
-                    page, due_at = await self.store.next_page(self.channel.name, self.clock.steady())
+                    await self._write_down()
+                    now = self.clock.steady()
+                    resting = [seq for seq, one in self.unwritten.items() if one.due_at > now]
+                    page, due_at = await self.store.next_page(self.channel.name, now, but=resting)
                     if page is not None:
                         await self._send(page)
                         continue
             except LedgerError as error:
                 _log.error("alerts.ledger_failed", channel=self.channel.name, why=str(error))
                 due_at = self.clock.steady() + _RETRY_LEDGER
+            if self.unwritten:
+                due_at = min(self.clock.steady() + _RETRY_LEDGER, due_at or float("inf"))
             await news_or_time(self.news, _LONGEST_NAP if due_at is None else due_at - self.clock.steady())
 
     async def finish(self) -> None:
         """Wait until the page that is being sent is sent, and keep back the next one, for good."""
         await self.sending.acquire()
 
+    async def _write_down(self) -> None:
+        """Tell the ledger what became of pages, as far as it can be written."""
+        try:
+            for seq, one in list(self.unwritten.items()):
+                await one.write()
+                del self.unwritten[seq]
+        except LedgerError as error:
+            _log.error("alerts.ledger_failed", channel=self.channel.name, why=str(error))
+
     async def _send(self, waiting: WaitingPage) -> None:
+        if (before := self.unwritten.get(waiting.seq)) is not None:
+            waiting = replace(waiting, attempts=before.attempts)
         told = {"channel": self.channel.name, "incident": waiting.incident, "what": waiting.event}
         try:
             page = _dated(pages.load(waiting.content), waiting, self.clock.now().timestamp())
@@ -79,19 +110,26 @@ class Worker:
         except Exception as defect:  # noqa: BLE001 - a library for a hundred services: one must not stop the others
             await self._not_sent(waiting, f"the channel failed: {_where(defect)}", None)
         else:
-            await self.store.sent(waiting, wall=self.clock.now().timestamp())
-            _log.info("alerts.sent", **told, attempts=waiting.attempts + 1)
+            attempts, wall = waiting.attempts + 1, self.clock.now().timestamp()
+            _log.info("alerts.sent", **told, attempts=attempts)
+            written = partial(self.store.sent, waiting, wall=wall)
+            self.unwritten[waiting.seq] = _Unwritten(write=written, attempts=attempts)
+            await self._write_down()
 
     async def _not_sent(self, waiting: WaitingPage, why: str, wish: float | None) -> None:
         told = {"channel": self.channel.name, "incident": waiting.incident, "what": waiting.event, "why": why}
         old = self.clock.now().timestamp() - waiting.written_wall > _OLD_NEWS
         if waiting.event == Event.RESOLVED and old:
             _log.error("alerts.given_up", **told, attempts=waiting.attempts + 1)
-            await self.store.not_sent(waiting, why, due_at=None)
-            return
-        pause = backoff(waiting.attempts, wish)
-        _log.warning("alerts.not_sent", **told, attempts=waiting.attempts + 1, again_in=round(pause, 1))
-        await self.store.not_sent(waiting, why, due_at=self.clock.steady() + pause)
+            due_at = None
+        else:
+            pause = backoff(waiting.attempts, wish)
+            _log.warning("alerts.not_sent", **told, attempts=waiting.attempts + 1, again_in=round(pause, 1))
+            due_at = self.clock.steady() + pause
+        written = partial(self.store.not_sent, waiting, why, due_at=due_at)
+        until = float("inf") if due_at is None else due_at
+        self.unwritten[waiting.seq] = _Unwritten(write=written, attempts=waiting.attempts + 1, due_at=until)
+        await self._write_down()
 
 
 def backoff(attempts: int, wish: float | None = None) -> float:
@@ -129,6 +167,7 @@ class Delivery:
 
     async def apply(self, channels: Mapping[str, Channel]) -> None:
         """Work for *channels* from now on. What waits for one that is gone is given up, and it is said."""
+        unwritten = {name: worker.unwritten for name, worker in self.workers.items()}
         await self.close()
         try:
             for name, number in (await self.store.abandon(channels.keys())).items():
@@ -137,7 +176,10 @@ class Delivery:
                 await self.store.retry_all(name, at=self.clock.steady())
         except LedgerError as error:
             _log.error("alerts.ledger_failed", why=str(error))
-        self.workers = {name: Worker(channel=one, store=self.store, clock=self.clock) for name, one in channels.items()}
+        self.workers = {
+            name: Worker(channel=one, store=self.store, clock=self.clock, unwritten=unwritten.get(name, {}))
+            for name, one in channels.items()
+        }
         self.tasks = [
             asyncio.create_task(supervise(f"channel {name}", worker.run, self.clock), name=f"channel {name}")
             for name, worker in self.workers.items()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from agent.alerts.channels.build import build_channels
+from agent.alerts.channels.port import Channel
 from agent.alerts.heartbeat import Beat
 from agent.alerts.maintenance import Window
 from agent.alerts.policy import Policy, Route
-from agent.alerts.service import AlertService
 from agent.config import calendar
 from agent.config.pieces import is_loopback
 from agent.config.secrets import SecretSource
@@ -54,8 +55,8 @@ def status_url(settings: Settings) -> str:
     return f"http://{host}:{web.port}"
 
 
-async def apply_alerts(service: AlertService, settings: Settings, clock: Clock) -> None:
-    """Have *service* work as *settings* say."""
+def alerts_of(settings: Settings, clock: Clock) -> tuple[Policy, Mapping[str, Channel], Beat | None]:
+    """Make what `AlertService.apply` takes of what the settings say."""
     wanted = settings.alerts.heartbeat
     beat = None if wanted is None else Beat(url=SecretSource(wanted.url), every=wanted.every)
-    await service.apply(policy_of(settings), build_channels(settings.alerts, clock), beat)
+    return policy_of(settings), build_channels(settings.alerts, clock), beat

@@ -18,7 +18,7 @@ import structlog
 from agent import __version__, log, sentry
 from agent.alerts.service import AlertService
 from agent.clock import SystemClock
-from agent.commands.alert_policy import apply_alerts
+from agent.commands.alert_policy import alerts_of
 from agent.commands.outlets import metric_outlets, ping_target
 from agent.commands.parts import accounts, addresses, archive_of, sent_items, signing_keys, users
 from agent.commands.reporting.child import send_in_child
@@ -154,7 +154,7 @@ async def _run(file: Path, settings: Settings, ledger: Ledger) -> None:
         for name, part in (("report", weekly.run), *metric_outlets(settings, view, ledger, clock)):
             task = asyncio.create_task(supervise(name, part, clock), name=name)
             stack.push_async_callback(_cancelled, task)
-        await apply_alerts(alerts, settings, clock)
+        await alerts.apply(*alerts_of(settings, clock))
         alerts.start()
         stack.push_async_callback(alerts.close)
         # What exists now stays: let the collector pass over it, or each full collection stalls the loop for 100 ms.
@@ -255,12 +255,16 @@ class _Reloader:
             settings = await asyncio.to_thread(load, self._file)
             if fixed := _fixed(self.settings, settings):
                 return f"{fixed} cannot be changed while the agent runs: restart it"
-            await self._pipeline.apply(make_parts(settings, self._clock))
-            await apply_alerts(self._alerts, settings, self._clock)
+            parts, alerts = make_parts(settings, self._clock), alerts_of(settings, self._clock)
+            await self._pipeline.apply(parts)
+            await self._alerts.apply(*alerts)
         except SettingsError as error:
             return "\n".join(str(problem) for problem in error.problems)
         except (LocalFault, LedgerError) as error:
             return str(error)
+        except Exception as defect:  # noqa: BLE001 - a plug-in's code is run here, and may do anything
+            _log.exception("reload.failed")
+            return f"taking the settings over failed: {type(defect).__name__}"
         self.settings = settings
         return None
 

@@ -34,9 +34,11 @@ class AlertStore:
         """Write down how incidents changed, together with the pages that tell of it."""
         await self.ledger.write(lambda transaction: alerting.write(transaction, changed, new, at=at, wall=wall))
 
-    async def next_page(self, channel: str, now: float) -> tuple[WaitingPage | None, float | None]:
-        """Return the page for *channel* that is due; or, where none is, when the next one will be."""
-        return await self.ledger.read(lambda connection: outbox.next_page(connection, channel, now))
+    async def next_page(
+        self, channel: str, now: float, *, but: Collection[int] = ()
+    ) -> tuple[WaitingPage | None, float | None]:
+        """Return the page for *channel* that is due, none of those in *but*; or else when the next one will be."""
+        return await self.ledger.read(lambda connection: outbox.next_page(connection, channel, now, but=but))
 
     async def retry_all(self, channel: str, *, at: float) -> None:
         """Make everything that waits for *channel* due."""

@@ -13,6 +13,7 @@ from agent.ledger import records
 from agent.ledger.facts import ATTRIBUTED
 from agent.ledger.schema import blind, bounces, canaries, copies, evidence, folders, sightings, specs
 from agent.ledger.writer import Transaction
+from checks.core.lifecycle import State
 from checks.core.model import Bounce, MessageRef, Sighting
 
 # What every sighting needs is built once: building a statement takes several times as long as SQLite takes to run it.
@@ -59,10 +60,14 @@ class FoundCopy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookRecord:
-    """One page of one look, interpreted. `blind_after` is how far two complete looks may lie apart, in seconds."""
+    """One page of one look, interpreted. `blind_after` is how far two complete looks may lie apart, in seconds.
+
+    `account` says whose mailbox was looked into.
+    """
 
     mailbox: str
     folder: str
+    account: str = ""
     began_at: float
     answered_at: float
     cursor: str
@@ -223,12 +228,14 @@ def _advance(connection: Connection, look: LookRecord) -> int:
     Return how many canaries it woke.
     """
     here = (folders.c.mailbox == look.mailbox) & (folders.c.folder == look.folder)
-    row = connection.execute(select(folders.c.looked_at, folders.c.watched_at).where(here)).one_or_none()
+    row = connection.execute(
+        select(folders.c.looked_at, folders.c.watched_at, folders.c.account).where(here)
+    ).one_or_none()
     values: dict[str, Any] = {"cursor": look.cursor}
     if look.complete:
         values["looked_at"] = look.began_at
-    if row is None:
-        return 0  # no longer watched: a reload took the folder away while the look was under way
+    if row is None or row.account not in {None, look.account}:
+        return 0  # a reload took the folder away, or gave its name to another account, while the look was under way
     connection.execute(update(folders).where(here).values(**values))
     if not look.complete:
         return 0
@@ -252,6 +259,7 @@ def _advance(connection: Connection, look: LookRecord) -> int:
         .where(
             canaries.c.mailbox == look.mailbox,
             canaries.c.outcome.is_(None),
+            canaries.c.state != State.STARTED,  # no look decides about what is still being sent
             canaries.c.deadline_at <= oldest,
             canaries.c.started_at >= since_at,
         )

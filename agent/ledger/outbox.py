@@ -27,9 +27,14 @@ class WaitingPage:
     attempts: int
 
 
-def next_page(connection: Connection, channel: str, now: float) -> tuple[WaitingPage | None, float | None]:
-    """Return the page for *channel* that is due and most urgent; or, where none is, when the next one will be due."""
-    mine = (pages.c.channel == channel) & IS_WAITING
+def next_page(
+    connection: Connection, channel: str, now: float, *, but: Collection[int] = ()
+) -> tuple[WaitingPage | None, float | None]:
+    """Return the page for *channel* that is due and most urgent; or, where none is, when the next one will be due.
+
+    Of the pages with the numbers in *but* nothing is known here yet: they are passed over.
+    """
+    mine = (pages.c.channel == channel) & IS_WAITING & pages.c.seq.not_in(list(but))
     urgency = case({"critical": 0, "warning": 1}, value=pages.c.severity, else_=2)
     row = connection.execute(
         select(*(pages.c[name] for name in WaitingPage.__dataclass_fields__))

@@ -46,7 +46,9 @@ class _Request:
     def _tell(self, result: Any, error: BaseException | None) -> None:
         if self.future.done():
             return
-        if error is not None:
+        if isinstance(error, StopIteration):  # a future does not take it, and whoever waits would do so for ever
+            self.future.set_exception(RuntimeError("a piece of work ended with StopIteration"))
+        elif error is not None:
             self.future.set_exception(error)
         else:
             self.future.set_result(result)

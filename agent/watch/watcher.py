@@ -43,6 +43,8 @@ class _Folder:
 class Watcher:
     """Watches one mailbox. `look_every` is the longest time between looks into a folder, in seconds.
 
+    `account` says whose mailbox it is: after a reload the same name may be another's.
+
     A server that throttles us is looked into less often: twice the time after each refusal, and half of it again after
     some minutes without one.
     """
@@ -56,6 +58,7 @@ class Watcher:
     look_every: float
     news: Callable[[], None]
     connected: Callable[[float], None]
+    account: str = ""
     status: MailboxStatus = field(default_factory=MailboxStatus)
     _pacing: Pacing = field(default_factory=Pacing)
     _folders: list[_Folder] = field(default_factory=list)
@@ -147,6 +150,7 @@ class Watcher:
             LookRecord(
                 mailbox=self.name,
                 folder=folder.name,
+                account=self.account,
                 began_at=began_at,
                 answered_at=answered_at,
                 cursor=look.cursor,

@@ -362,6 +362,11 @@ class Facts:
     watching: Watching
     attribution_known: bool = False
 
+    @property
+    def being_sent(self) -> bool:
+        """Tell whether the hand-over is under way."""
+        return self.attempt is None and not self.abandoned
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:

@@ -57,7 +57,7 @@ def judge(facts: Facts, now: float) -> Conclusion | Pending:
     match facts.attempt:
         case Untried(detail=detail):
             return _conclude(facts, Outcome.LOCAL_FAULT, (detail,))
-        case None if not facts.abandoned:
+        case None if facts.being_sent:
             return Pending(again_at=_give_up_at(facts), deadline_at=_deadline(facts))
         case Refused() as refused if not refusal.in_doubt(refused):
             return _refused(facts, refused)
@@ -173,14 +173,26 @@ def _doubt(facts: Facts) -> str:
 
 
 def _give_up_at(facts: Facts) -> float:
+    return _expected_by(facts) + facts.canary.check.limits.observe_within
+
+
+def _expected_by(facts: Facts) -> float:
+    """When the message should be there: `lost_after` from the first byte.
+
+    One that took nearly as long to be handed over is not lost in the moment in which it was: it has some time to
+    arrive, at least `late_after` or half of `lost_after`, whichever is less.
+    """
     limits = facts.canary.check.limits
-    return _began(facts) + limits.lost_after + limits.observe_within
+    expected_by = _began(facts) + limits.lost_after
+    if isinstance(facts.attempt, Accepted | Refused):
+        handed_over = facts.attempt.transcript.ended_at
+        return max(expected_by, handed_over + min(limits.late_after, limits.lost_after / 2))
+    return expected_by
 
 
 def _deadline(facts: Facts) -> float:
-    """When `lost_after` of *watched* time has passed since the first byte."""
-    began = _began(facts)
-    deadline = began + facts.canary.check.limits.lost_after
+    """When all of that time has been *watched*."""
+    began, deadline = _began(facts), _expected_by(facts)
     for span in _merged(facts.watching.blind):
         if span.ended_at > began and span.began_at < deadline:
             deadline += span.ended_at - max(span.began_at, began)

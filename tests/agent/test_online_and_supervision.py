@@ -53,6 +53,37 @@ def test_without_one_any_configured_host_that_answers_is_proof():
     asyncio.run(story())
 
 
+def test_who_asks_while_another_tries_is_not_judged_by_what_was_tried_before(monkeypatch):
+    """A host that swallows everything keeps one trial alive for seconds, and the others have answered long before."""
+
+    async def story():
+        clock = SystemClock()
+        swallowing, held = "192.0.2.1", asyncio.Event()
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        connect = asyncio.open_connection
+
+        async def connecting(host, port):
+            if host == swallowing:
+                await held.wait()
+                raise OSError
+            return await connect(host, port)
+
+        monkeypatch.setattr(asyncio, "open_connection", connecting)
+        async with server:
+            online = Online(clock, [endpoint(server.sockets[0].getsockname()[1]), named(swallowing, 25)])
+            first = asyncio.ensure_future(online.since(clock.steady()))
+            while not online._connected_at > 0:
+                await asyncio.sleep(0)
+            joined_at = clock.steady()
+            second = asyncio.ensure_future(online.since(joined_at))
+            await asyncio.sleep(0)
+            held.set()
+            assert await first
+            assert await second
+
+    asyncio.run(story())
+
+
 def test_a_name_that_cannot_be_looked_up_is_blamed_on_others_only_if_another_name_can_be():
     """With a connection that is kept open, TCP works long after the machine's own name servers have gone."""
 

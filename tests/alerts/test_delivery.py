@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -151,6 +152,39 @@ async def stand(url: str) -> AsyncIterator[tuple[Ledger, AlertStore]]:
 
 def at_once(_attempts: int, _wish: float | None = None) -> float:
     return 0.0
+
+
+@contextmanager
+def full_disk(url: str) -> Iterator[None]:
+    """Let nobody write to the ledger, and everybody read: by a lock, as a full disk cannot be had in a moment."""
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_while_the_ledger_cannot_be_written_a_page_is_sent_once_and_tried_again_no_sooner_than_ever(
+    url: str, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.ledger.connect._BUSY_MS", 5)
+    monkeypatch.setattr("agent.alerts.delivery._RETRY_LEDGER", 0.01)
+    with Ledger(url) as ledger:
+        store = AlertStore(ledger)
+        await write(store, new_page(a_page()), new_page(a_page(incident="i2"), incident="i2"))
+        channel = Scripted("hook", *([] if taken else [NotSent("down"), NotSent("down")]))
+        delivery = Delivery(store=store, clock=SystemClock())
+        with full_disk(url):
+            await delivery.apply({"hook": channel})
+            await until(lambda: ledger.write_errors > 20)
+            assert channel.tries == 2
+            assert sorted(number for _, number in channel.taken) == ([1, 2] if taken else [])
+        await settled(ledger, {"sent": 2} if taken else {"failed": 2, "sent": 2})
+        assert len(channel.taken) == 2
+        await delivery.close()
 
 
 async def test_a_page_that_is_not_taken_is_tried_again_until_it_is(stand, monkeypatch, receiver: Receiver) -> None:

@@ -366,6 +366,14 @@ class TestAbsence:
         blind = [BlindSpan(began_at=T0 + LOST, ended_at=T0 + 9999)]
         assert judge(facts(accepted(), blind=blind), T0).deadline_at == T0 + LOST
 
+    @pytest.mark.parametrize(
+        ("took", "deadline"), [(1.0, LOST), (LOST - LATE, LOST), (LOST, LOST + LATE), (2000.0, 2000.0 + LATE)]
+    )
+    def test_one_that_was_long_in_being_handed_over_has_some_time_to_arrive(self, took, deadline):
+        attempt = accepted(seconds=took)
+        assert isinstance(judge(facts(attempt, looked_at=T0 + deadline - 0.1), T0 + deadline), Pending)
+        assert concluded(facts(attempt, looked_at=T0 + deadline), T0 + deadline + 1).outcome is Outcome.LOST
+
     def test_without_looks_it_becomes_unobserved_in_the_end(self):
         check = a_check(limits=Limits(every=60, late_after=60, lost_after=600, observe_within=3600))
         assert judge(facts(accepted(), check=check), T0 + 4199).again_at == T0 + 4200

@@ -345,3 +345,29 @@ def without_room(transaction) -> None:
 
 def with_room(transaction) -> None:
     transaction.connection.exec_driver_sql("pragma max_page_count = 1000000")
+
+
+def test_a_look_into_another_account_does_not_move_the_cursor_of_the_one_that_has_its_name_now(tmp_path):
+    async def story(ledger):
+        await prepared(ledger)
+        for account, at in (("old", T0), ("new", T0 + 10)):
+            await ledger.configure(watched={"inbox": ["INBOX"]}, thresholds=(60.0,), at=at, accounts={"inbox": account})
+        canary = a_canary(at=T0 + 5)
+        await ledger.start(canary)
+        await ledger.looked(a_look(T0 + 11, account="old", cursor="1:5000", sightings=[a_sighting(canary, T0 + 11)]))
+        assert await ledger.cursor("inbox", "INBOX") == (None, None)
+        await ledger.looked(a_look(T0 + 12, account="new", cursor="1:7"))
+        assert await ledger.cursor("inbox", "INBOX") == ("1:7", T0 + 12)
+
+    with Ledger(url(tmp_path)) as ledger:
+        asyncio.run(story(ledger))
+
+
+def test_work_that_ends_with_stop_iteration_is_a_defect_that_its_caller_hears_of(tmp_path):
+    async def story(ledger):
+        async with asyncio.timeout(60):
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await ledger.write(lambda _: next(iter(())))
+
+    with Ledger(url(tmp_path)) as ledger:
+        asyncio.run(story(ledger))

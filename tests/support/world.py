@@ -80,6 +80,7 @@ class World:
             look_every=look_every([self.check.limits.late_after]),
             news=self.judge.wake,
             connected=self.online.connected,
+            account=self.account,
         )
         self.probe = Probe(
             clock=self.clock,
