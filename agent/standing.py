@@ -103,7 +103,8 @@ def _since(check: Check, snapshot: Snapshot, facts: Standing, reason: str) -> fl
         since_at = oldest_at + check.limits.late_after
         failed = standing.problems.get(Verdict.FAIL) if standing is not None else None
         if standing is not None and failed is not None and failed.concluded_at > since_at:
-            since_at = max(since_at, standing.since_at)  # a failure was shown meanwhile
+            lasted = standing.concluded_at + facts.stale_after  # a failure was shown meanwhile
+            since_at = max(since_at, lasted if facts.newest is Verdict.FAIL else standing.since_at)
     elif standing is not None:
         since_at = standing.since_at
     else:

@@ -162,7 +162,7 @@ def _silent(known: Picture, now_at: float, patience: float) -> str:
     if known.run is None:
         return ""
     if known.run.ended_at is not None:
-        return f"the agent does not run: it was stopped {age(now_at - known.run.ended_at)} ago"
+        return f"the agent does not run, for it was stopped {age(now_at - known.run.ended_at)} ago"
     quiet_for = now_at - known.sign_at
     return f"no sign of life of the agent for {age(quiet_for)}" if quiet_for > patience else ""
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from agent.ledger import records, servers
-from agent.ledger.schema import blind, bounces, canaries, evidence, folders, sightings, specs
+from agent.ledger.schema import blind, bounces, canaries, evidence, failed, folders, sightings, specs
 from checks.core.model import Attempt, Check, Transcript
 from checks.core.servers import ServerTimes
 
@@ -108,6 +108,7 @@ class CaseFile:
 
 
 _MOST_UNWATCHED = 50
+_SLOTS, _EACH, _FAILURES = 100, 3, 1000
 _ROW: Select[Any] = select(canaries, specs.c.check).join(specs, specs.c.id == canaries.c.spec)
 
 
@@ -119,6 +120,36 @@ def newest(connection: Connection, check: str | None, before: int | None, limit:
     if before is not None:
         query = query.where(canaries.c.seq < before)
     return [_record(row) for row in connection.execute(query)]
+
+
+def sampled(connection: Connection, check: str, since: float) -> Sequence[CanaryRecord]:
+    """Read canaries of *check* from *since* (Unix time) on, spread evenly and newest first, and failures among them.
+
+    At most `_SLOTS` times `_EACH` are read and the failures among the newest `_FAILURES` of all checks, however many
+    there are: the cost does not grow with the time that is looked at.
+    """
+    start = select(canaries.c.seq).where(canaries.c.started_wall >= since).order_by(canaries.c.started_wall).limit(1)
+    last = select(canaries.c.seq).where(canaries.c.name == check).order_by(canaries.c.seq.desc()).limit(1)
+    low, high = connection.execute(start).scalar(), connection.execute(last).scalar()
+    if low is None or high is None or high < low:
+        return []
+    width = max(1, -(-(high + 1 - low) // _SLOTS))
+    found: dict[int, CanaryRecord] = {}
+    for begin in range(low, high + 1, width):
+        slot = _ROW.where(canaries.c.name == check, canaries.c.seq >= begin, canaries.c.seq < begin + width)
+        for row in connection.execute(slot.order_by(canaries.c.seq).limit(_EACH)):
+            found[row.seq] = _record(row)
+    newest_failed = (
+        select(canaries.c.seq, canaries.c.name)
+        .where(failed, canaries.c.started_wall >= since)
+        .order_by(canaries.c.started_wall.desc())
+        .limit(_FAILURES)
+        .subquery()
+    )
+    of_check = select(newest_failed.c.seq).where(newest_failed.c.name == check).limit(_SLOTS)
+    for row in connection.execute(_ROW.where(canaries.c.seq.in_(of_check))):
+        found[row.seq] = _record(row)
+    return [found[seq] for seq in sorted(found, reverse=True)]
 
 
 def one(connection: Connection, canary: str) -> CaseFile | None:

@@ -73,6 +73,10 @@ class Questions:
         """Read the newest canaries of *check* (of all, if None), newest first, from *before* on."""
         return cases.newest(self.connection, check, before, limit)
 
+    def sampled(self, check: str, since: float) -> Sequence[CanaryRecord]:
+        """Read a bounded sample of the canaries of *check* from *since* (Unix time) on, newest first."""
+        return cases.sampled(self.connection, check, since)
+
     def silences(self, ending_after: float) -> Sequence[Silence]:
         """Read the silences that are in force or to come, in the order of their beginning."""
         return silences.listed(self.connection, ending_after=ending_after)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from types import MappingProxyType
 
 from markupsafe import Markup
 
@@ -14,7 +15,7 @@ from agent.ledger.cases import CanaryRecord, CaseFile
 from agent.ledger.pages import Questions
 from agent.standing import CheckNow, what
 from agent.status import AgentView
-from agent.web import figures, message
+from agent.web import figures, message, stages
 from agent.web.message import Mail
 from agent.web.status_page import silence_of, stand
 from agent.words import told
@@ -22,6 +23,8 @@ from checks.core.model import Accepted, Check, Outcome, Refused, Stage
 from checks.knowledge import Diagnosis, diagnose_outcome
 
 CHARTED = 300
+SPANS: Mapping[str, float] = MappingProxyType({"1h": 3600.0, "24h": 86400.0, "7d": 7 * 86400.0, "35d": 35 * 86400.0})
+"""The spans that the charts may show instead of the newest canaries, in seconds."""
 ROWS = 50
 _ORDER = {stage.value: place for place, stage in enumerate(Stage)}
 
@@ -32,6 +35,7 @@ class Known:
 
     snapshot: Snapshot
     newest: Sequence[CanaryRecord]
+    charted: Sequence[CanaryRecord]
     listed: Sequence[CanaryRecord]
     seen: CaseFile | None
     silences: Sequence[Silence]
@@ -51,12 +55,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class StageLine:
-    """How long one stage took among the newest canaries that were accepted, in seconds."""
+    """How long one stage took among the newest canaries that were accepted, in seconds.
+
+    `gap` is for how long nobody had looked before the highest, where that is much of it.
+    """
 
     name: str
     number: int
     median: float
     highest: float
+    gap: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +81,10 @@ class CheckPage:
     since: float | None
     next_due: float | None
     chart: Markup
+    stage_chart: Markup
     charted: int
+    span: str
+    unsure: bool
     outcomes: Sequence[tuple[str, str, int]]
     stages: Sequence[StageLine]
     last: CanaryRecord | None
@@ -88,16 +99,17 @@ class CheckPage:
     silenced: Silence | None
 
 
-def ask(questions: Questions, name: str, before: int | None, now: float) -> Known:
+def ask(questions: Questions, name: str, before: int | None, now: float, chosen: str = "") -> Known:
     """Read what the page needs; the number of rows is bounded."""
     newest = questions.canaries(name, limit=CHARTED)
     listed = newest[: ROWS + 1] if before is None else questions.canaries(name, before=before, limit=ROWS + 1)
     seen = next((one for one in newest if one.end_to_end is not None), None)
     found = questions.case(seen.canary) if seen else None
-    return Known(questions.standings(), newest, listed, found, questions.silences(now))
+    charted = questions.sampled(name, now - SPANS[chosen]) if chosen else newest
+    return Known(questions.standings(), newest, charted, listed, found, questions.silences(now))
 
 
-def compose(view: AgentView, known: Known, name: str, before: int | None) -> CheckPage | None:
+def compose(view: AgentView, known: Known, name: str, before: int | None, chosen: str = "") -> CheckPage | None:
     """Put the page together; None if neither the settings nor the ledger know the check."""
     configured = next((one for one in view.checks if one.check.name == name), None)
     if configured is None and not known.newest:
@@ -117,8 +129,11 @@ def compose(view: AgentView, known: Known, name: str, before: int | None) -> Che
         what=what(now) if now else "the settings do not have this check any more",
         since=None if now is None or now.since_at is None else now.since_at + view.wall_offset,
         next_due=configured.next_due.timestamp() if configured and configured.next_due else None,
-        chart=figures.latency(known.newest, check.limits.late_after),
-        charted=sum(one.verdict is not None for one in known.newest),
+        chart=figures.latency(known.charted, check.limits.late_after),
+        stage_chart=stages.over_time(known.charted),
+        charted=sum(one.verdict is not None for one in known.charted),
+        span=chosen,
+        unsure=any(figures.unsure(one) for one in known.charted),
         outcomes=[(verdict, outcome, number) for (verdict, outcome), number in counted.most_common()],
         stages=list(_stages(known.newest)),
         last=last,
@@ -142,8 +157,12 @@ def _stages(newest: Sequence[CanaryRecord]) -> Iterator[StageLine]:
                 times.setdefault(timing.stage.value, []).append(timing.seconds)
         if one.delivery is not None:
             times.setdefault("delivery", []).append(one.delivery)
+    slowest = max(
+        (one for one in newest if one.delivery is not None), key=lambda one: one.delivery or 0.0, default=None
+    )
+    gap = slowest.observation_gap if slowest is not None and figures.unsure(slowest) else None
     for name, values in sorted(times.items(), key=lambda pair: _ORDER.get(pair[0], len(_ORDER))):
-        yield StageLine(name, len(values), median(values), max(values))
+        yield StageLine(name, len(values), median(values), max(values), gap if name == "delivery" else None)
 
 
 def _refusals(newest: Sequence[CanaryRecord]) -> Sequence[Refusal]:

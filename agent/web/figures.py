@@ -15,6 +15,7 @@ from checks.core.model import Accepted, Refused
 
 _WIDTH, _HEIGHT, _NARROW = 1000, 260, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 10, 12, 40
+_WIDE, _SHORTEST_GAP = 0.6, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,21 @@ def latency(records: Sequence[CanaryRecord], late_after: float) -> Markup:
     )
 
 
+def unsure(one: CanaryRecord) -> bool:
+    """Tell whether nobody looked for so much of the time that the latency says little: it may have been far shorter."""
+    gap, whole = one.observation_gap, one.end_to_end
+    return gap is not None and whole is not None and gap > max(_SHORTEST_GAP, _WIDE * whole)
+
+
 def _dot(one: CanaryRecord, x: float, down: Callable[[float], float]) -> Markup:
     if one.end_to_end is None:
         return Markup('<path class="cross {}" d="M{:.1f} {}l8 8m-8 0l8-8"/>').format(one.verdict, x - 4, _TOP - 4)
+    if unsure(one):
+        least = down(one.end_to_end - (one.observation_gap or 0.0))
+        return Markup(
+            '<line class="unsure {0}" x1="{1:.1f}" x2="{1:.1f}" y1="{2:.1f}" y2="{3:.1f}"/>'
+            '<circle class="unsure {0}" cx="{1:.1f}" cy="{2:.1f}" r="3.5"/>'
+        ).format(one.verdict, x, down(one.end_to_end), least)
     return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>').format(one.verdict, x, down(one.end_to_end))
 
 

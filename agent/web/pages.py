@@ -19,6 +19,7 @@ from agent.status import AgentView
 from agent.web import canary_page, check_page, status_page
 from agent.web.patience import in_time
 from agent.web.render import POLICY, page
+from agent.web.stages import GROUPS
 
 T = TypeVar("T")
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
@@ -50,19 +51,21 @@ class Pages:
     async def check(self, request: Request) -> Response:
         """Answer with one check."""
         name, given = request.path_params["name"], request.query_params.get("before")
-        before = _number(given)
+        before, chosen = _number(given), request.query_params.get("span", "")
+        if chosen and chosen not in check_page.SPANS:
+            return _missing("No such span", f"One of {', '.join(check_page.SPANS)} is wanted after span=.", 400)
         if given is not None and before is None:
             return _missing("No such page", "The number of a canary is wanted after before=.", 400)
         try:
             now = self._now()
-            known = await self._read(lambda questions: check_page.ask(questions, name, before, now))
+            known = await self._read(lambda questions: check_page.ask(questions, name, before, now, chosen))
         except LedgerError as error:
             return _missing("The ledger cannot be read", str(error), 503)
-        composed = await asyncio.to_thread(check_page.compose, self.view(), known, name, before)
+        composed = await asyncio.to_thread(check_page.compose, self.view(), known, name, before, chosen)
         if composed is None:
             return _missing("No such check", f"Neither the settings nor the ledger have a check {name}.")
-        expects = check_page.expectations(composed.check)
-        return _answer(await asyncio.to_thread(page, "check.html.j2", page=composed, expects=expects))
+        more = {"expects": check_page.expectations(composed.check), "spans": check_page.SPANS, "groups": GROUPS}
+        return _answer(await asyncio.to_thread(page, "check.html.j2", page=composed, **more))
 
     async def canary(self, request: Request) -> Response:
         """Answer with the evidence about one canary."""

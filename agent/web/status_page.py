@@ -206,7 +206,7 @@ def mailbox(one: MailboxView, view: AgentView, taken: Snapshot) -> MailboxLine:
 
 
 def _trouble(one: MailboxView) -> str:
-    return "" if one.status.up else ": ".join(part for part in (one.status.reason, one.status.detail) if part)
+    return "" if one.status.up else one.status.detail or one.status.reason
 
 
 def endings(view: AgentView) -> Sequence[Ending]:

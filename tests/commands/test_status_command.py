@@ -155,7 +155,7 @@ def test_an_agent_that_was_stopped_or_shows_no_sign_of_life_is_said_not_to_run(
     before.write(before.stopped(ago=60))
     assert status(one_check) == 3
     said = capsys.readouterr().out
-    assert "the agent does not run: it was stopped 1 min ago; last: delivered" in row(said, "relay")
+    assert "the agent does not run, for it was stopped 1 min ago; last: delivered" in row(said, "relay")
     assert "mailbox outside" not in said
 
 

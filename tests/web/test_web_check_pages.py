@@ -37,6 +37,39 @@ async def test_a_check_tells_how_it_stands_its_latency_outcomes_and_refusals_wit
     assert "agent.contoso.example b.contoso.example ESMTPS" in page.text
 
 
+async def test_the_charts_show_a_span_that_is_asked_for_with_its_failures(serving, agent, ledger):
+    agent.view = await a_scene(ledger, each=12)
+    async with serving() as client:
+        page = await read(client, "/checks/relay?span=1h")
+        strange = await client.get("/checks/relay?span=99y")
+
+    assert "of 12 canaries, a sample of the last 1 h" in page.text
+    assert "/checks/relay?span=35d" in page.links
+    assert strange.status == 400
+    assert "1h, 24h, 7d, 35d is wanted" in strange.text
+
+
+async def test_mail_that_was_seen_after_nobody_had_looked_is_drawn_as_unsure(serving, agent, ledger):
+    agent.view = await a_scene(ledger, each=2)
+    at = NOW - 100.0
+    canary = a_canary(CHECKS[2], at=at)
+    await ledger.start(canary)
+    await ledger.attempted(canary, accepted(at, 0.5), online=True, at=at + 1)
+    (due,) = [one for one in await ledger.due(NOW + 1e6) if one.facts.canary.id == canary.id]
+    times = {"submission": 0.5, "delivery": 70.0, "end_to_end": 70.5, "observation_gap": 68.0}
+    why = ("timeliness_unobserved",)
+    seen = Conclusion(canary=canary.id, outcome=Outcome.DELIVERED, verdict=Verdict.PASS, reasons=why, **times)
+    await ledger.judged([Judgement(due=due, result=seen)], at=NOW)
+    async with serving() as client:
+        page = await read(client, "/checks/direct")
+        answer = await client.get("/checks/direct")
+
+    assert answer.text.count('<circle class="unsure') == 1
+    assert "a hollow dot was seen after nobody had looked" in page.text
+    assert "delivered; on time or not cannot be told: nobody looked for 1 min 8 s" in page.text
+    assert "1 min 10 s nobody had looked for 1 min 8 s" in page.text
+
+
 async def test_a_list_that_is_longer_than_a_page_goes_on_where_it_ended(serving, agent, ledger):
     agent.view = await a_scene(ledger, each=55)
     async with serving() as client:

@@ -15,7 +15,9 @@ from agent.report.archive import Archive
 
 pytestmark = [pytest.mark.anyio, pytest.mark.servers]
 PHONE, WALL = (390, 844), (1920, 1080)
+BETWEEN = ((640, 900), (900, 900), (1024, 768), (1280, 800), (1366, 768))
 _OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_NARROWEST_REASON = "return Math.min(...[...document.querySelectorAll('.why')].map((one) => one.clientWidth))"
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +51,11 @@ async def test_every_page_fits_a_phone_and_a_wall_in_light_and_dark_and_can_be_r
 
     def look(url: str) -> None:
         browser.open(url)
-        for size in (PHONE, WALL):
+        for size in (PHONE, *BETWEEN, WALL):
             browser.size(*size)
             assert browser.run(_OVERFLOW) == 0, (url, size)
+            if browser.run("return document.querySelector('.why') !== null"):
+                assert browser.run(_NARROWEST_REASON) > 320, (url, size)
         assert faults(browser) == [], url
         browser.dark()
         assert faults(browser) == [], f"{url} in the dark"
