@@ -15,11 +15,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from agent.report.figures import Day, Figures, PathFigures, drawn_paths, verdict_words
+from agent.report.figures import PARTS, Day, Figures, PathFigures, drawn_paths
 
 _dates: Any = matplotlib.dates  # which has no types
 _WIDTH, _DPI = 7.2, 160
-_VERDICTS = {"pass": "#2e7d32", "warn": "#f9a825", "fail": "#b3261e", "unknown": "#8e8e93"}
+_FAILED = "#b3261e"
+_PARTS = {
+    "passed": "#2e7d32",
+    "late": "#f9a825",
+    "junk": "#8e24aa",
+    "degraded": "#9e9d24",
+    "bounced": "#6d4c41",
+    "lost": "#212121",
+    "refused": _FAILED,
+    "unknown": "#8e8e93",
+}
 _LINES = ("#1565c0", "#e65100", "#00897b", "#6a1b9a", "#5d4037", "#455a64", "#ad1457", "#827717")
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOUR = 3600.0
@@ -63,17 +73,17 @@ def _figure(height: float, rows: int = 1) -> tuple[Figure, Sequence[Axes]]:
 
 
 def _outcomes(figures: Figures) -> Figure:
-    """Bars by day: how many canaries ended in which verdict; what did not pass is drawn to its own scale below."""
+    """Bars by day: how many canaries ended in which way; what did not pass is drawn to its own scale below."""
     figure, (above, below) = _figure(3.4, 2)
     days = _gathered(figures.overall.days)
     places = np.arange(len(days))
-    _stack(above, places, [(word, [day.verdicts[word] for day in days]) for word in verdict_words()])
-    troubles = [word for word in verdict_words() if word != "pass"]
-    _stack(below, places, [(word, [day.verdicts[word] for day in days]) for word in troubles])
+    parts = [part for part in PARTS if part == "passed" or any(day.ends[part] for day in days)]
+    _stack(above, places, [(part, [day.ends[part] for day in days]) for part in parts])
+    _stack(below, places, [(part, [day.ends[part] for day in days]) for part in parts if part != "passed"])
     above.set_ylabel("canaries" if len(days) == len(figures.overall.days) else "a week")
     below.set_ylabel("not passed")
-    above.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    above.set_ylim(bottom=0, top=1.05 * max(sum(day.verdicts.values()) for day in days))
+    above.legend(ncols=len(parts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    above.set_ylim(bottom=0, top=1.05 * max(sum(day.ends.values()) for day in days))
     below.set_ylim(bottom=0, top=max(1.0, 1.05 * below.get_ylim()[1]))
     named = places[:: max(1, -(-len(days) // _MOST_NAMES))]
     labels = [_day(days[place].day, short=len(days) <= _MOST_NAMES) for place in named]
@@ -91,7 +101,7 @@ def _gathered(days: Sequence[Day]) -> Sequence[Day]:
         return days
     weeks = [days[begin : begin + 7] for begin in range(0, len(days), 7)]
     return [
-        Day(day=week[0].day, verdicts={word: sum(day.verdicts[word] for day in week) for word in verdict_words()})
+        Day(day=week[0].day, verdicts={}, ends={part: sum(day.ends[part] for day in week) for part in PARTS})
         for week in weeks
     ]
 
@@ -99,14 +109,14 @@ def _gathered(days: Sequence[Day]) -> Sequence[Day]:
 def _stack(axes: Axes, places: np.ndarray, series: Sequence[tuple[str, Sequence[int]]]) -> None:
     bottom = np.zeros(len(places))
     for word, values in series:
-        axes.bar(places, values, bottom=bottom, color=_VERDICTS[word], label=word, width=0.7)
+        axes.bar(places, values, bottom=bottom, color=_PARTS[word], label=word, width=0.7)
         bottom = bottom + np.array(values)
 
 
 def _latency(figures: Figures) -> Figure:
     """Lines by hour: median and 95th percentile of each path, on a logarithmic scale; holes stay holes."""
     paths = drawn_paths(figures)
-    figure, all_axes = _figure(0.7 + 1.0 * len(paths), len(paths))
+    figure, all_axes = _figure(0.7 + 0.85 * len(paths), len(paths))
     zone = ZoneInfo(figures.zone)
     low, high = _limits(paths)
     for place, (path, axes) in enumerate(zip(paths, all_axes, strict=True)):
@@ -162,7 +172,7 @@ def _heat(figures: Figures) -> Figure:
         local = datetime.fromtimestamp(figures.since + one.hour * _HOUR, zone)
         if one.latency.p95 is not None:
             table[local.weekday(), local.hour] = np.fmax(table[local.weekday(), local.hour], one.latency.p95)
-    figure, (axes,) = _figure(2.2)
+    figure, (axes,) = _figure(2.0)
     axes.grid(visible=False)
     image = axes.imshow(table, aspect="auto", cmap="cividis", norm=_norm(table))
     axes.set_yticks(range(7), _WEEKDAYS)
@@ -175,10 +185,11 @@ def _heat(figures: Figures) -> Figure:
 
 
 def _norm(table: np.ndarray) -> mpl.colors.Normalize:
+    """Spread the colours over what there is: from the quickest hour to the slowest."""
     low, high = float(np.nanmin(table)), float(np.nanmax(table))
     if high > 10 * low > 0:
         return mpl.colors.LogNorm(low, high)
-    return mpl.colors.Normalize(0.0, max(high, 1e-3))
+    return mpl.colors.Normalize(low, max(high, low * 1.1, 1e-3))
 
 
 def _incidents(figures: Figures) -> Figure:
@@ -193,7 +204,7 @@ def _incidents(figures: Figures) -> Figure:
         start = _day_number(began, zone)
         width = max((ended - began) / 86400.0, (figures.until - figures.since) / 86400.0 / 300)
         place = paths.index(one.path)
-        axes.barh(place, width, left=start, height=0.6, color=_VERDICTS["fail"], alpha=1.0 if one.ended else 0.55)
+        axes.barh(place, width, left=start, height=0.6, color=_FAILED, alpha=1.0 if one.ended else 0.55)
     axes.set_yticks(range(len(paths)), paths)
     axes.set_ylim(len(paths) - 0.5, -0.5)
     axes.set_xlim(_day_number(figures.since, zone), _day_number(figures.until, zone))

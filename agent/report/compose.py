@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from agent.report import words
 from agent.report.change import Change, Direction
 from agent.report.document import Block, Chart, Document, Paragraph, Section, Tone
-from agent.report.figures import MOST_PATHS, Figures, PathFigures
+from agent.report.figures import MOST_PATHS, Figures, PathFigures, drawn_paths
 from agent.report.tables_of_events import (
     ahead_table,
     incidents_table,
@@ -23,6 +23,7 @@ from agent.report.tables_of_paths import (
     changes_table,
     ends_table,
     latency_table,
+    nothing_of,
     objective_table,
     stages_table,
     weeks_table,
@@ -33,7 +34,7 @@ def compose(figures: Figures, pictures: Mapping[str, bytes]) -> Document:
     """Say what the figures say. Charts that are not among the *pictures* are left out."""
     zone = ZoneInfo(figures.zone)
     sections = [
-        Section("How the mail arrived", [ends_table(figures), *_chart(pictures, "outcomes", _outcome_words(figures))]),
+        Section("How the mail arrived", _arrived(figures, pictures)),
         Section("Has anything changed?", [changes_table(figures), *_trends(figures)]),
         Section("Objective", [objective_table(figures)]),
         Section("Incidents", _incidents(figures, zone, pictures)),
@@ -127,26 +128,36 @@ def _change_sentence(change: Change, against: str) -> str:
     return f"On-time delivery was {change.direction.value} than in {against}, by {points}."
 
 
+def _arrived(figures: Figures, pictures: Mapping[str, bytes]) -> Sequence[Block]:
+    said = nothing_of(figures)
+    return [
+        ends_table(figures),
+        *([Paragraph(said, Tone.QUIET)] if said else []),
+        *_chart(pictures, "outcomes", "Canaries by day, and how they ended", _outcome_words(figures)),
+    ]
+
+
 def _incidents(figures: Figures, zone: ZoneInfo, pictures: Mapping[str, bytes]) -> Sequence[Block]:
     blocks: list[Block] = [incidents_table(figures, zone)]
     if figures.single_failures:
         times = "once" if figures.single_failures == 1 else f"{words.number(figures.single_failures)} times"
         said = f"Beside these, a canary failed {times} without a second failure behind it."
         blocks.append(Paragraph(said, Tone.QUIET))
-    return [*blocks, *_chart(pictures, "incidents", "When each path had an incident.")]
+    return [*blocks, *_chart(pictures, "incidents", "Incidents by path", "When each path had an incident.")]
 
 
 def _trends(figures: Figures) -> Sequence[Block]:
     """Show what goes on over weeks, where there are weeks before to show."""
     if len(figures.overall.weeks) < 2:  # noqa: PLR2004 - one is no trend
         return []
-    return [Paragraph("Week by week, delivered on time, and in Junk:"), weeks_table(figures)]
+    said = "Week by week: of the canaries whose fate is known, how many were on time and how many in Junk."
+    return [Paragraph(said), weeks_table(figures)]
 
 
 def _authentication(figures: Figures) -> Sequence[Block]:
     said = (
-        "What the receiving servers stamped on the canaries (Authentication-Results): how many passed, of those that "
-        "were stamped, week by week."
+        "What the receiving servers stamped on the canaries (Authentication-Results), week by week: how many were "
+        "stamped, and how many of them passed."
     )
     return [Paragraph(said), authentication_table(figures)]
 
@@ -154,13 +165,22 @@ def _authentication(figures: Figures) -> Sequence[Block]:
 def _latency(figures: Figures, pictures: Mapping[str, bytes]) -> Sequence[Block]:
     return [
         latency_table(figures),
-        *_chart(pictures, "latency", _latency_words(figures)),
-        *_chart(pictures, "heat", "95th percentile of the end-to-end latency by weekday and hour of the day."),
-        Paragraph("Handing over, stage by stage: median and 95th percentile of the canaries that were accepted."),
-        stages_table(figures),
-        Paragraph("Between servers, hop by hop, by their own clocks: these may disagree, so a delay can be negative."),
-        hops_table(figures),
+        *_chart(pictures, "latency", "End-to-end latency by hour", _latency_words(figures)),
+        *_chart(pictures, "heat", "End-to-end latency by weekday and hour: 95th percentile", _HEAT),
+        Paragraph(f"Handing over, stage by stage, of the canaries that were accepted.{_those(figures)}"),
+        stages_table(figures, drawn_paths(figures)),
+        Paragraph(
+            "Between servers, hop by hop, by their own clocks: these may disagree, so a delay can be negative."
+            f"{_those(figures)}"
+        ),
+        hops_table(drawn_paths(figures)),
     ]
+
+
+def _those(figures: Figures) -> str:
+    """Say which paths a long table has, where it has not all of them."""
+    arrived = sum(bool(path.hours) for path in figures.paths)
+    return "" if arrived <= MOST_PATHS else f" The {MOST_PATHS} paths with most failures; CSV and JSON have all."
 
 
 def _latency_words(figures: Figures) -> str:
@@ -169,16 +189,17 @@ def _latency_words(figures: Figures) -> str:
     return f"{words_}." if arrived <= MOST_PATHS else f"{words_}; of {arrived}, the {MOST_PATHS} with most failures."
 
 
-def _chart(pictures: Mapping[str, bytes], name: str, text: str) -> Sequence[Chart]:
-    return [Chart(name, text)] if name in pictures else []
+def _chart(pictures: Mapping[str, bytes], name: str, title: str, text: str) -> Sequence[Chart]:
+    return [Chart(name, title, text)] if name in pictures else []
 
 
 def _outcome_words(figures: Figures) -> str:
     worst = min(figures.overall.days, key=lambda day: day.verdicts["pass"] - day.verdicts["fail"], default=None)
     failed = f"; most failures on {worst.day}" if worst is not None and worst.verdicts["fail"] else ""
-    return f"Canaries by day and verdict{failed}."
+    return f"Canaries by day and how they ended{failed}."
 
 
+_HEAT = "95th percentile of the end-to-end latency by weekday and hour of the day."
 _METHOD = (
     (
         "On time: the canary passed, or arrived in time and only a header was not as expected. Shares are of the "

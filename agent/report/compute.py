@@ -14,7 +14,17 @@ from agent.report import incidents
 from agent.report.counts import Counts
 from agent.report.durations import by_hop, by_hour, summary
 from agent.report.earlier import Before, Compared, compared_with, results_by_path, span_of
-from agent.report.figures import OVERALL, Day, Figures, Objective, PathFigures, ends, verdict_words
+from agent.report.figures import (
+    OVERALL,
+    PARTS,
+    Day,
+    Figures,
+    Objective,
+    PathFigures,
+    ends,
+    part_of,
+    verdict_words,
+)
 from agent.report.incidents import Found, Incident, Judged
 from agent.report.period import Period
 from agent.report.refusals import top_refusals
@@ -158,14 +168,15 @@ def _path(tally: PathTally, period: Period, objective: float) -> PathFigures:
 
 def _days(hours: Mapping[int, Counts], period: Period) -> Sequence[Day]:
     """Sum hours up to the days of the calendar; every day of the period is there, if only with zeros."""
-    days: dict[str, dict[str, int]] = {}
+    days: dict[str, tuple[dict[str, int], dict[str, int]]] = {}
     since = period.since.timestamp()
     for hour in range(period.hours):
         day = f"{datetime.fromtimestamp(since + hour * 3600, period.zone):%Y-%m-%d}"
-        verdicts = days.setdefault(day, dict.fromkeys(verdict_words(), 0))
-        for (_, verdict), n in hours.get(hour, Counts()).ends.items():
+        verdicts, parts = days.setdefault(day, (dict.fromkeys(verdict_words(), 0), dict.fromkeys(PARTS, 0)))
+        for (outcome, verdict), n in hours.get(hour, Counts()).ends.items():
             verdicts[verdict] += n
-    return [Day(day=day, verdicts=verdicts) for day, verdicts in days.items()]
+            parts[part_of(outcome, verdict)] += n
+    return [Day(day=day, verdicts=verdicts, ends=parts) for day, (verdicts, parts) in days.items()]
 
 
 def _reasons(counts: Iterable[UnknownCount], specs: Mapping[int, Check]) -> Mapping[str, Counter[str]]:

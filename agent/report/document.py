@@ -30,20 +30,53 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table; `share` is its part of the width."""
+    """One column of a table; `share` is its part of the width.
+
+    With `once`, a text that is that of the row above is not said again, where the eye can see the row above.
+    """
 
     title: str
     share: float = 1.0
     numeric: bool = False
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that is told of a row in whole sentences; it must not be broken within a command."""
+
+    label: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with a line of titles. `empty` is said in its place if it has no rows."""
+    """A table with a line of titles. `empty` is said in its place if it has no rows.
+
+    `notes` are, for each row, what stands beneath it over the whole width; none at all where no row has one.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     empty: str = ""
+    notes: Sequence[Sequence[Note]] = ()
+
+    def seen(self) -> Sequence[Sequence[Cell]]:
+        """Return the rows as they are seen beneath each other: without what is said `once`."""
+        above: Sequence[Cell] = ()
+        shown = []
+        for row in self.rows:
+            repeats = [
+                bool(above) and column.once and one.text == before.text
+                for column, one, before in zip(self.columns, row, above or row, strict=True)
+            ]
+            shown.append([Cell("") if again else one for one, again in zip(row, repeats, strict=True)])
+            above = row
+        return shown
+
+    def notes_of(self, row: int) -> Sequence[Note]:
+        """Return what is told beneath a row."""
+        return self.notes[row] if self.notes else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +89,10 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture by name; `words` say to those who cannot see it what is in it."""
+    """A picture by name, with its title; `words` say to those who cannot see it what is in it."""
 
     name: str
+    title: str
     words: str
 
 

@@ -31,6 +31,19 @@ _REFUSED = (
 )
 
 
+PARTS = ("passed", "late", "junk", "degraded", "bounced", "lost", "refused", "unknown")
+"""How a canary ended, in the parts that tables and bars show; each concluded canary is in one of them."""
+
+
+def part_of(outcome: str, verdict: str) -> str:
+    """Tell in which of `PARTS` a concluded canary is: a refusal that was wanted has passed."""
+    if verdict in (Verdict.UNKNOWN, Verdict.PASS):
+        return "unknown" if verdict == Verdict.UNKNOWN else "passed"
+    if outcome in _REFUSED:
+        return "refused"
+    return str(outcome) if outcome in PARTS else "passed"
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """*n* of *of*: a share is never told without its counts. `value` is None where there is nothing to divide by."""
@@ -172,10 +185,11 @@ class Hour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One day of a period, and how its canaries ended, by verdict."""
+    """One day of a period, and how its canaries ended: by verdict, and by what happened (see `PARTS`)."""
 
     day: str
     verdicts: Mapping[str, int]
+    ends: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from agent.log import plain
 from agent.report.document import Cell, Chart, Document, Paragraph, Table
 
 _LONG = 16  # letters: a word that may not fit into a column
+_COPIED = 48  # letters: a longer word does not fit on the line of a telephone
+_MOST_WORDS = 2  # columns of words that a telephone has room for; a table of more is moved sideways
 _KINDS = {Paragraph: "paragraph", Chart: "chart", Table: "table"}
 
 
@@ -43,12 +46,26 @@ def _shown(value: Any) -> Any:
             SimpleNamespace(title=one.title, numeric=one.numeric, percent=round(100 * one.share / whole))
             for one in value.columns
         ]
-        rows = [[_cell(one) for one in row] for row in value.rows]
-        return SimpleNamespace(kind="table", columns=columns, rows=rows, empty=value.empty)
+        rows = [
+            SimpleNamespace(
+                cells=[_cell(one) for one in row],
+                notes=[SimpleNamespace(label=one.label, text=_copied(one.text)) for one in value.notes_of(number)],
+            )
+            for number, row in enumerate(value.seen())
+        ]
+        wide = sum(not one.numeric for one in value.columns) > _MOST_WORDS and not value.notes
+        return SimpleNamespace(kind="table", columns=columns, rows=rows, empty=value.empty, wide=wide)
     if is_dataclass(value):
         shown = {one.name: _shown(getattr(value, one.name)) for one in fields(value) if one.name != "pictures"}
         return SimpleNamespace(kind=_KINDS.get(type(value), ""), **shown)
     return [_shown(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _copied(text: str) -> Markup:
+    """Keep what is to be copied, such as ``-Name``, from being broken at its hyphens."""
+    kept = Markup('<span style="white-space:nowrap;">{}</span>')
+    words = plain(text).split(" ")
+    return Markup(" ").join(kept.format(word) if "-" in word and len(word) <= _COPIED else word for word in words)
 
 
 def _cell(cell: Cell) -> SimpleNamespace:

@@ -119,19 +119,19 @@ class _Bookmark(Flowable):  # type: ignore[misc]
 
 
 def _section(section: Section, document: Document) -> Iterator[Flowable]:
-    blocks = [flowable for block in section.blocks for flowable in _block(block, document)]
+    blocks: list[Flowable] = []
+    for block, following in zip(section.blocks, [*section.blocks[1:], None], strict=True):
+        if isinstance(block, Paragraph) and isinstance(following, Table) and blocks:
+            blocks.append(CondPageBreak(_ROOM))  # what is said of a table is not left alone either
+        blocks += _block(block, document)
     heading = [
         Spacer(0, 5 * mm),
         _Bookmark(section.title),
         _words(section.title, size=12, bold=True),
         Spacer(0, 1.5 * mm),
     ]
-    if blocks and not isinstance(blocks[0], LongTable):
-        yield KeepTogether([*heading, blocks[0]])
-        blocks = blocks[1:]
-    else:
-        yield CondPageBreak(_ROOM)
-        yield from heading
+    yield CondPageBreak(_ROOM)
+    yield from heading
     yield from blocks
 
 
@@ -147,7 +147,8 @@ def _block(block: Block, document: Document) -> Iterator[Flowable]:
             png = document.pictures[block.name]
             width, height = ImageReader(io.BytesIO(png)).getSize()
             scale = min(_FRAME / width, _TALLEST / height)  # what is larger than a page ends the library
-            yield Image(io.BytesIO(png), width=width * scale, height=height * scale)
+            picture = Image(io.BytesIO(png), width=width * scale, height=height * scale)
+            yield KeepTogether([_words(block.title, size=8, bold=True), picture, Spacer(0, 2 * mm)])
 
 
 def _table(table: Table) -> Flowable:
@@ -155,24 +156,30 @@ def _table(table: Table) -> Flowable:
     titles = [
         _words(column.title, size=7, bold=True, tone=Tone.QUIET, right=column.numeric) for column in table.columns
     ]
-    rows = [
-        [
-            _words(one.text, size=7.2, tone=one.tone, right=column.numeric)
-            for one, column in zip(row, table.columns, strict=True)
-        ]
-        for row in table.rows
-    ]
-    style: Sequence[Any] = (
+    lines: list[Sequence[Any]] = [titles]
+    style: list[Any] = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LINEBELOW", (0, 0), (-1, 0), 1, HexColor("#d9d9de")),
-        ("LINEBELOW", (0, 1), (-1, -1), 0.4, HexColor("#ececf0")),
         ("LEFTPADDING", (0, 0), (-1, -1), 0),
         ("RIGHTPADDING", (0, 0), (-1, -1), 5),
         ("TOPPADDING", (0, 0), (-1, -1), 2),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
-    )
+    ]
+    for number, row in enumerate(table.seen()):
+        first = len(lines)
+        cells = zip(row, table.columns, strict=True)
+        lines.append([_words(one.text, size=7.2, tone=one.tone, right=column.numeric) for one, column in cells])
+        for note in table.notes_of(number):
+            style.append(("SPAN", (0, len(lines)), (-1, len(lines))))
+            lines.append([_words(f"{note.label}: {note.text}", size=7.2), *[""] * (len(table.columns) - 1)])
+        last = len(lines) - 1
+        style.append(("LINEBELOW", (0, last), (-1, last), 0.4, HexColor("#ececf0")))
+        if last > first:
+            style.append(("NOSPLIT", (0, first), (-1, last)))
+    if not table.notes:  # no row is left alone, at the foot of a page or at the head of the next
+        style += [("NOSPLIT", (0, 0), (-1, min(2, len(lines) - 1))), ("NOSPLIT", (0, -min(3, len(lines))), (-1, -1))]
     return LongTable(
-        [titles, *rows],
+        lines,
         colWidths=[_FRAME * column.share / whole for column in table.columns],
         repeatRows=1,
         hAlign="LEFT",

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from agent.report import words
-from agent.report.document import Column, Table, Tone, cell
-from agent.report.figures import Figures
+from agent.report.document import Column, Note, Table, Tone, cell
+from agent.report.figures import Figures, TopRefusal
 from agent.report.incidents import Incident
+from checks.core.model import Outcome
 
 _SOON = 30 * 86400.0
+_SAID = {
+    Outcome.BOUNCED,
+    Outcome.TLS_FAILED,
+    Outcome.AUTH_FAILED,
+    Outcome.DEFERRED,
+    Outcome.REJECTED,
+    Outcome.ACCEPTED,
+}
+"""What a server itself gave words to; of the rest, the words are the agent's own."""
 
 
 def lasted(incident: Incident, figures: Figures) -> float:
@@ -20,56 +31,71 @@ def lasted(incident: Incident, figures: Figures) -> float:
 
 
 def incidents_table(figures: Figures, zone: ZoneInfo) -> Table:
-    """List the incidents."""
-    titles = {
-        "From": 1.1,
-        "Until": 1.1,
-        "Path": 1.25,
-        "What": 1.1,
-        "In the server's words": 2.2,
-        "What to do": 2.2,
-        "Known after": 0.8,
-        "Lasted": 0.9,
-    }
-    columns = [Column(title, share) for title, share in titles.items()]
+    """List the incidents, with what was said, why it was and what to do beneath each."""
+    titles = {"From": 1.2, "Until": 1.2, "Path": 1.2, "What": 1.2, "Failed": 0.7}
+    columns = [Column(title, share, numeric=title == "Failed") for title, share in titles.items()]
     rows = [
         [
             cell(words.moment(one.began, zone)),
             cell("still open", Tone.BAD) if one.ended is None else cell(words.moment(one.ended, zone)),
             cell(one.path),
-            cell(_what(one), Tone.BAD),
-            cell(_said(one)),
-            cell(one.fix or words.NOTHING),
-            cell(words.seconds(one.time_to_detect)),
-            cell(words.seconds(lasted(one, figures))),
+            cell(one.outcome.replace("_", " "), Tone.BAD),
+            cell(words.number(one.failures)),
         ]
         for one in figures.incidents
     ]
-    return Table(columns, rows, "There was no incident.")
+    notes = [_incident_notes(one, figures) for one in figures.incidents]
+    return Table(columns, rows, "There was no incident.", notes)
+
+
+def _incident_notes(incident: Incident, figures: Figures) -> Sequence[Note]:
+    span = words.seconds(lasted(incident, figures))
+    often = f"came and went {words.number(incident.runs)} times within {span}" if incident.runs > 1 else span
+    found = [Note("Lasted", f"{often}; known after {words.seconds(incident.time_to_detect)}")]
+    if incident.words:
+        found.append(Note("In the server's words" if incident.outcome in _SAID else "What was found", incident.words))
+    if incident.began_as:
+        found.append(Note("Began as", incident.began_as))
+    if incident.meaning:
+        found.append(Note("Cause", incident.meaning))
+    if incident.fix:
+        found.append(Note("What to do", incident.fix))
+    return found
 
 
 def refusals_table(figures: Figures, zone: ZoneInfo) -> Table:
     """List what servers refused most often, and what it means."""
     columns = [
-        Column("Times", 0.6, numeric=True),
-        Column("Path", 1.2),
-        Column("Reply", 2.4),
-        Column("Means", 2.2),
-        Column("What to do", 2.6),
-        Column("Last", 0.9),
+        Column("Path", 1.4),
+        Column("Stage", 1.0),
+        Column("Reply", 1.2),
+        Column("First", 1.2),
+        Column("Last", 1.2),
+        Column("Times", 0.7, numeric=True),
     ]
     rows = [
         [
-            cell(words.number(one.n)),
-            cell(f"{one.path}, {one.stage}" if one.stage else one.path),
-            cell(" ".join(str(part) for part in (one.code, one.enhanced, one.text) if part)),
-            cell(one.meaning or "not in the catalogue", Tone.PLAIN if one.meaning else Tone.QUIET),
-            cell(one.fix or words.NOTHING),
+            cell(one.path),
+            cell(one.stage or words.NOTHING),
+            cell(" ".join(str(part) for part in (one.code, one.enhanced) if part) or words.NOTHING),
+            cell(words.moment(one.first, zone)),
             cell(words.moment(one.last, zone)),
+            cell(words.number(one.n)),
         ]
         for one in figures.refusals
     ]
-    return Table(columns, rows, "No server refused a canary.")
+    told = {(one.path, one.fix): words.moment(one.began, zone) for one in figures.incidents}
+    notes = [_refusal_notes(one, told.get((one.path, one.fix))) for one in figures.refusals]
+    return Table(columns, rows, "No server refused a canary.", notes)
+
+
+def _refusal_notes(one: TopRefusal, incident: str | None) -> Sequence[Note]:
+    """Tell the reply in its words, and what it means; what an *incident* says already is not said again."""
+    found = [Note("In its words", one.text)] if one.text else []
+    if incident is not None:
+        return [*found, Note("What to do", f"see the incident of {incident}")]
+    found.append(Note("Means", one.meaning or "this reply is not in the catalogue"))
+    return [*found, Note("What to do", one.fix)] if one.fix else found
 
 
 def unobserved_table(figures: Figures, zone: ZoneInfo) -> Table:
@@ -121,13 +147,3 @@ def ahead_table(figures: Figures, zone: ZoneInfo) -> Table:
         for one in figures.ahead
     ]
     return Table(columns, rows, "Nothing is known to end.")
-
-
-def _what(incident: Incident) -> str:
-    often = f", {incident.runs} times" if incident.runs > 1 else ""
-    return f"{incident.outcome.replace('_', ' ')}{often} ({words.number(incident.failures)} canaries)"
-
-
-def _said(incident: Incident) -> str:
-    began = f" (began as: {incident.began_as})" if incident.began_as else ""
-    return f"{incident.words}{began}" or words.NOTHING

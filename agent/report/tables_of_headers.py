@@ -6,33 +6,42 @@ from collections.abc import Sequence
 
 from agent.report import words
 from agent.report.document import Cell, Column, Table, Tone, cell
-from agent.report.figures import Figures, PathFigures, Share
+from agent.report.figures import Figures, PathFigures, Share, Week
 
 _MOST_RESULTS = 3
 _FIXED = "\N{NO-BREAK SPACE}"
 
 
 def authentication_table(figures: Figures) -> Table:
-    """Say how many canaries of each path passed each mechanism, week by week, and what the others got."""
-    weeks = [week.name for week in figures.overall.weeks]
+    """Say, week by week, how many canaries of each path were stamped, how many of them passed, and what others got."""
+    names = [week.name for week in figures.overall.weeks]
     columns = [
-        Column("Path", 1.2),
+        Column("Path", 1.2, once=True),
         Column("Mechanism", 1.0),
-        *(Column(name, 1.3, numeric=True) for name in weeks),
-        Column("Other results", 1.2),
+        *(Column(name, 1.1, numeric=True) for name in names),
+        Column("Other results", 1.3),
     ]
-    rows = [
-        [cell(path.path), cell(mechanism), *_weeks(path, mechanism, weeks), _others(path, mechanism)]
-        for path in figures.paths
-        for mechanism in sorted({name for week in path.weeks for name in week.authentication})
-    ]
+    rows: list[Sequence[Cell]] = []
+    for path in figures.paths:
+        known = {week.name: week for week in path.weeks}
+        weeks = [known.get(name) for name in names]
+        mechanisms = sorted({name for week in path.weeks for name in week.authentication})
+        if mechanisms:
+            stamped = [cell(words.number(_stamped(week)), Tone.QUIET) for week in weeks]
+            rows.append([cell(path.path), cell("stamped"), *stamped, cell("")])
+        rows += [
+            [cell(path.path), cell(name), *(_passed(week, name) for week in weeks), _others(path, name)]
+            for name in mechanisms
+        ]
+    if not any(row[-1].text for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Table(columns, rows, "No header was read.")
 
 
-def hops_table(figures: Figures) -> Table:
-    """Say how long it took from server to server."""
+def hops_table(paths: Sequence[PathFigures]) -> Table:
+    """Say how long it took from server to server, on these *paths*."""
     columns = [
-        Column("Path", 1.6),
+        Column("Path", 1.6, once=True),
         Column("To hop", 0.8, numeric=True),
         *(Column(title, 1.0, numeric=True) for title in ("Canaries", "p50", "p95", "p99")),
     ]
@@ -43,7 +52,7 @@ def hops_table(figures: Figures) -> Table:
             cell(words.number(one.latency.n)),
             *(cell(_whole(value)) for value in (one.latency.p50, one.latency.p95, one.latency.p99)),
         ]
-        for path in figures.paths
+        for path in paths
         for one in path.hops
     ]
     return Table(columns, rows, "No server dated a hop.")
@@ -54,21 +63,24 @@ def _whole(seconds: float | None) -> str:
     return words.NOTHING if seconds is None else f"{seconds:.3g}{_FIXED}s"
 
 
-def _weeks(path: PathFigures, mechanism: str, weeks: Sequence[str]) -> Sequence[Cell]:
-    known = {week.name: week.authentication.get(mechanism, Share(0, 0)) for week in path.weeks}
-    return [_passed(known.get(name, Share(0, 0))) for name in weeks]
+def _stamped(week: Week | None) -> int:
+    """Tell how many canaries of a week were stamped, by the mechanism that was stamped most."""
+    return max((share.of for share in week.authentication.values()), default=0) if week else 0
 
 
-def _passed(share: Share) -> Cell:
+def _passed(week: Week | None, mechanism: str) -> Cell:
+    """Write how many passed; of how many only where they are not all that were stamped."""
+    share = week.authentication.get(mechanism, Share(0, 0)) if week else Share(0, 0)
     if not share.of:
         return cell(words.NOTHING, Tone.QUIET)
-    return cell(words.share_of(share), Tone.PLAIN if share.n == share.of else Tone.WARNING)
+    tone = Tone.PLAIN if share.n == share.of else Tone.WARNING
+    if share.of == _stamped(week):
+        return cell(words.percent(share.value), tone)
+    return cell(f"{words.percent(share.value)} of {words.number(share.of)}", tone)
 
 
 def _others(path: PathFigures, mechanism: str) -> Cell:
     others = {result: n for result, n in path.authentication.get(mechanism, {}).items() if result != "pass"}
-    if not others:
-        return cell(words.NOTHING, Tone.QUIET)
     most = sorted(others.items(), key=lambda item: -item[1])
     told = [f"{result} {words.number(n)}" for result, n in most[:_MOST_RESULTS]]
     return cell(", ".join(told) + (", and more" if len(most) > _MOST_RESULTS else ""), Tone.WARNING)

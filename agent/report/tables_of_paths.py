@@ -7,77 +7,113 @@ from collections.abc import Sequence
 from agent.report import words
 from agent.report.change import Direction
 from agent.report.document import Cell, Column, Table, Tone, cell
-from agent.report.figures import OVERALL, Ends, Figures, PathFigures, Share, Summary
+from agent.report.figures import OVERALL, Figures, PathFigures, Share, Summary, Week
 
 _ALL = "all paths"
 _TONES = {Direction.BETTER: Tone.GOOD, Direction.WORSE: Tone.BAD, Direction.UNPROVEN: Tone.QUIET}
-_ENDS_SHARES = {"Path": 1.7, "On time": 3.0, "Late": 0.7, "Junk": 0.7, "Lost": 0.7, "Degraded": 1.2, "Unknown": 1.2}
+_TROUBLES = {
+    "late": Tone.WARNING,
+    "junk": Tone.BAD,
+    "degraded": Tone.WARNING,
+    "bounced": Tone.BAD,
+    "lost": Tone.BAD,
+    "refused": Tone.BAD,
+    "unknown": Tone.WARNING,
+}
+"""What may become of a canary instead of being on time, and how bad that is."""
 
 
 def ends_table(figures: Figures) -> Table:
-    """Say how the canaries of each path ended."""
-    titles = ("Path", "Started", "On time", "Late", "Junk", "Degraded", "Bounced", "Lost", "Refused", "Unknown")
-    columns = [Column(title, _ENDS_SHARES.get(title, 1.0), title != "Path") for title in titles]
-    return Table(columns, [_ends_row(_name(path), path.ends) for path in _all_paths(figures)], "No canary was sent.")
-
-
-def _ends_row(name: str, ends: Ends) -> Sequence[Cell]:
-    good = Tone.PLAIN if ends.is_measured else Tone.WARNING
-    bad = [
-        cell(words.number(one.n), Tone.BAD if one.n else Tone.QUIET)
-        for one in (ends.junk, ends.degraded, ends.bounced, ends.lost, ends.refused)
+    """Say how the canaries of each path ended; what happened to none has no column."""
+    happened = [name for name in _TROUBLES if _share(figures.overall, name).n]
+    columns = [
+        Column("Path", 1.7),
+        *(Column(title, 1.0, numeric=True) for title in ("Started", "Known", "On time", "Share")),
+        *(Column(name.capitalize(), 1.0, numeric=True) for name in happened),
     ]
+    return Table(columns, [_ends_row(path, happened) for path in all_paths(figures)], "No canary was sent.")
+
+
+def nothing_of(figures: Figures) -> str:
+    """Say which troubles no canary had; empty where each was had."""
+    spared = [name for name in _TROUBLES if not _share(figures.overall, name).n]
+    if not spared or not figures.overall.ends.started:
+        return ""
+    *some, last = ["of unknown fate" if name == "unknown" else name for name in spared]
+    return f"No canary was {', '.join(some)}{' or ' if some else ''}{last}."
+
+
+def _ends_row(path: PathFigures, happened: Sequence[str]) -> Sequence[Cell]:
+    ends = path.ends
+    share = words.percent(ends.on_time.value, path.objective.objective) if ends.is_measured else "not measured"
+    troubles = [(_share(path, name), _TROUBLES[name]) for name in happened]
     return [
-        cell(name),
+        cell(path_name(path)),
         cell(words.number(ends.started)),
-        cell(words.share(ends.on_time) if ends.is_measured else f"not measured, {words.share(ends.on_time)}", good),
-        cell(words.number(ends.late.n), Tone.WARNING if ends.late.n else Tone.QUIET),
-        *bad,
-        cell(words.number(ends.unknown.n), Tone.WARNING if ends.unknown.n else Tone.QUIET),
+        cell(words.number(ends.measured)),
+        cell(words.number(ends.on_time.n)),
+        cell(share, Tone.PLAIN if ends.is_measured else Tone.WARNING),
+        *(cell(words.number(one.n), tone if one.n else Tone.QUIET) for one, tone in troubles),
     ]
+
+
+def _share(path: PathFigures, name: str) -> Share:
+    found: Share = getattr(path.ends, name)
+    return found
 
 
 def changes_table(figures: Figures) -> Table:
     """Hold each path against earlier periods."""
     columns = [
-        Column("Path", 1.2),
-        Column("Against", 1.3),
+        Column("Path", 1.1, once=True),
+        Column("Against", 1.2),
         Column("On time", 2.2),
         Column("Junk", 2.2),
         Column("p95 latency", 2.2),
     ]
     rows = [
         [
-            cell(_name(path)),
+            cell(path_name(path)),
             cell(change.against),
             cell(words.change_of_share(change.on_time), _TONES[change.on_time.direction]),
             cell(words.change_of_share(change.junk), _TONES[change.junk.direction]),
             cell(words.change_of_seconds(change.p95), _TONES[change.p95.direction]),
         ]
-        for path in _all_paths(figures)
+        for path in all_paths(figures)
         for change in path.changes
     ]
     return Table(columns, rows, "There is nothing to compare with.")
 
 
 def weeks_table(figures: Figures) -> Table:
-    """Show each path over the weeks: how much was on time, and how much landed in Junk."""
+    """Show each path over the weeks: of how many known canaries, how much was on time, how much landed in Junk."""
     weeks = [week.name for week in figures.overall.weeks]
-    columns = [Column("Path", 1.3), Column("", 0.9), *(Column(name, 1.1, numeric=True) for name in weeks)]
-    rows = []
-    for path in _all_paths(figures):
+    columns = [
+        Column("Path", 1.3, once=True),
+        Column("What", 0.9),
+        *(Column(name, 1.1, numeric=True) for name in weeks),
+    ]
+    rows: list[Sequence[Cell]] = []
+    for path in all_paths(figures):
         known = {week.name: week for week in path.weeks}
-        shares = [known.get(name) for name in weeks]
-        on_time = [_share(week.on_time if week else None, good=True) for week in shares]
-        junk = [_share(week.junk if week else None, good=False) for week in shares]
-        rows += [[cell(_name(path)), cell("on time"), *on_time], [cell(_name(path)), cell("junk"), *junk]]
+        mine = [known.get(name) for name in weeks]
+        on_time = [_of(week.on_time if week else None, good=True) for week in mine]
+        rows.append([cell(path_name(path)), cell("canaries"), *_known(mine)])
+        rows.append([cell(path_name(path)), cell("on time"), *on_time])
+        if any(week is not None and week.junk.n for week in mine):
+            junk = [_of(week.junk if week else None, good=False) for week in mine]
+            rows.append([cell(path_name(path)), cell("in Junk"), *junk])
     return Table(columns, rows, "There is nothing to compare with.")
 
 
-def _share(one: Share | None, *, good: bool) -> Cell:
+def _known(weeks: Sequence[Week | None]) -> Sequence[Cell]:
+    return [cell(words.number(week.on_time.of) if week else words.NOTHING, Tone.QUIET) for week in weeks]
+
+
+def _of(one: Share | None, *, good: bool) -> Cell:
     if one is None or not one.of:
         return cell(words.NOTHING, Tone.QUIET)
-    return cell(words.share_of(one), Tone.WARNING if one.n and not good else Tone.PLAIN)
+    return cell(words.percent(one.value), Tone.WARNING if one.n and not good else Tone.PLAIN)
 
 
 def objective_table(figures: Figures) -> Table:
@@ -85,20 +121,22 @@ def objective_table(figures: Figures) -> Table:
     columns = [
         Column("Path", 1.5),
         Column("Objective", 1.0, numeric=True),
-        Column("On time", 2.0, numeric=True),
-        Column("Failures allowed", 1.2, numeric=True),
-        Column("Failures", 1.0, numeric=True),
-        Column("Error budget spent", 1.3, numeric=True),
+        Column("On time", 1.0, numeric=True),
+        Column("Known", 1.0, numeric=True),
+        Column("May fail", 1.0, numeric=True),
+        Column("Failed", 1.0, numeric=True),
+        Column("Budget spent", 1.2, numeric=True),
     ]
     rows = []
-    for path in _all_paths(figures):
+    for path in all_paths(figures):
         objective = path.objective
         tone = Tone.WARNING if not path.ends.is_measured else Tone.GOOD if objective.met else Tone.BAD
         rows.append(
             [
-                cell(_name(path)),
+                cell(path_name(path)),
                 cell(words.percent(objective.objective)),
-                cell(words.share(path.ends.on_time, objective.objective)),
+                cell(words.percent(path.ends.on_time.value, objective.objective)),
+                cell(words.number(path.ends.measured)),
                 cell(f"{objective.allowed:.0f}"),
                 cell(words.number(objective.failed)),
                 cell(words.percent(objective.spent) if objective.spent is not None else words.NOTHING, tone),
@@ -115,38 +153,42 @@ def latency_table(figures: Figures) -> Table:
     ]
     rows = [
         [
-            cell(_name(path)),
+            cell(path_name(path)),
             cell(words.number(path.latency.n)),
             *_quantiles(path.latency),
             cell(words.seconds(path.gap.p50)),
             cell(words.seconds(path.gap.p95)),
         ]
-        for path in _all_paths(figures)
+        for path in all_paths(figures)
     ]
     return Table(columns, rows, "No canary arrived.")
 
 
-def stages_table(figures: Figures) -> Table:
-    """Say how long each stage of handing over took: median and 95th percentile."""
-    known = list(figures.overall.stages)
-    columns = [Column("Path", 1.4), *(Column(stage, 1.0, numeric=True) for stage in known)]
-    rows = [[cell(path.path), *(_stage(path.stages.get(stage)) for stage in known)] for path in figures.paths]
-    return Table(columns, rows if known else [], "No canary was accepted.")
-
-
-def _stage(one: Summary | None) -> Cell:
-    if one is None:
-        return cell(words.NOTHING, Tone.QUIET)
-    return cell(f"{words.seconds(one.p50)}, {words.seconds(one.p95)}")
+def stages_table(figures: Figures, paths: Sequence[PathFigures]) -> Table:
+    """Say how long each stage of handing over took, on these *paths* and on all together."""
+    columns = [
+        Column("Path", 1.5, once=True),
+        Column("Stage", 1.2),
+        *(Column(title, 1.0, numeric=True) for title in ("Canaries", "p50", "p95", "p99")),
+    ]
+    told = [*paths, figures.overall] if len(figures.paths) != 1 else paths
+    rows = [
+        [cell(path_name(path)), cell(stage), cell(words.number(one.n)), *_quantiles(one)]
+        for path in told
+        for stage, one in path.stages.items()
+    ]
+    return Table(columns, rows, "No canary was accepted.")
 
 
 def _quantiles(one: Summary) -> Sequence[Cell]:
     return [cell(words.seconds(value)) for value in (one.p50, one.p95, one.p99)]
 
 
-def _all_paths(figures: Figures) -> Sequence[PathFigures]:
+def all_paths(figures: Figures) -> Sequence[PathFigures]:
+    """List the paths, and after several all of them together."""
     return [*figures.paths, figures.overall] if len(figures.paths) != 1 else figures.paths
 
 
-def _name(path: PathFigures) -> str:
+def path_name(path: PathFigures) -> str:
+    """Name a path, or all of them together."""
     return path.path if path.path != OVERALL else _ALL

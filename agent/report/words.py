@@ -42,11 +42,6 @@ def share(one: Share, beside: float | None = None) -> str:
     return f"{percent(one.value, beside)} ({number(one.n)} of {number(one.of)})" if one.of else f"{NOTHING} (0 of 0)"
 
 
-def share_of(one: Share) -> str:
-    """Write a share with what it is a share of, where there is little room: ``99.1 % of 30 240``."""
-    return f"{percent(one.value)} of {number(one.of)}" if one.of else NOTHING
-
-
 def seconds(value: float | None) -> str:
     """Write a duration as everywhere else, its units beside their numbers: ``34 ms``, ``7.70 s``, ``3 h 30 min``."""
     return NOTHING if value is None else re.sub(r"(?<=[0-9]) ", _FIXED, span(value))

@@ -84,7 +84,9 @@ def test_stages_are_those_of_the_attempts_that_were_accepted(figures, week):
                     seconds[timing["stage"]].append(timing["seconds"])
         assert set(path.stages) == set(seconds)
         for stage, told in path.stages.items():
-            assert (told.n, told.p95) == (len(seconds[stage]), pytest.approx(np.quantile(seconds[stage], 0.95)))
+            wanted = np.quantile(seconds[stage], (0.5, 0.95, 0.99))
+            assert told.n == len(seconds[stage])
+            assert (told.p50, told.p95, told.p99) == pytest.approx(tuple(wanted))
 
 
 def test_hours_and_days_are_those_of_the_rows(figures, week):
@@ -100,6 +102,15 @@ def test_hours_and_days_are_those_of_the_rows(figures, week):
         {hour: np.quantile(values, 0.95) for hour, values in by_hour.items()}
     )
     assert {one.day: +Counter(one.verdicts) for one in figures.overall.days} == by_day
+
+
+def test_bars_count_the_canaries_of_each_day_by_what_became_of_them(figures, week):
+    names = {"delivered": "passed", "junk": "junk", "auth_failed": "refused"}
+    days = defaultdict(Counter)
+    for row in week:
+        day = np.datetime64(int(row["started_wall"]) + 3600, "s").astype("datetime64[D]")  # Amsterdam in November
+        days[str(day)][names[row["outcome"]]] += 1
+    assert {one.day: +Counter(one.ends) for one in figures.overall.days} == days
 
 
 def test_changes_of_shares_are_newcombes_of_the_counts_of_both_periods(figures, rows, week, kit):
