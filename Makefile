@@ -92,7 +92,7 @@ test-wheel: $(VENV)/.test  ## The core of the tests, against the wheel instead o
 image:  ## Build the container image with buildah (as root), and run the agent with the lab in it
 	@deploy/docker/try_image
 
-debian:  ## The steps of deploy/systemd/README.md in a fresh Debian root (as root), and the agent as its user
+debian:  ## The steps of deploy/systemd/README.md in a fresh Debian root (as root), the service on its systemd, and each procedure
 	@deploy/systemd/try_install
 
 fresh-root:  ## From a root with Python, git and make to three green paths and through make test (as root)

@@ -161,3 +161,14 @@ def test_the_readme_installs_files_that_exist_to_where_the_unit_looks() -> None:
     assert command.split()[0] == "/opt/relaycanary/venv/bin/relaycanary"
     assert 'ln -sfnT "$new" /opt/relaycanary/venv' in commands
     assert "ln -sf /opt/relaycanary/venv/bin/relaycanary /usr/local/bin/relaycanary" in commands
+
+
+def test_the_trial_finds_the_blocks_that_it_takes_out_of_the_documents() -> None:
+    trial = (FOLDER / "try_install").read_text(encoding="utf-8")
+    taken = re.findall(r'^ *block (\S+) "?([\w ]+?)"?( 2)?(?: [>|].*)?$', trial, re.MULTILINE)
+    assert len(taken) == 4
+    for document, heading, second in taken:
+        text = (ROOT / "deploy" / document).read_text(encoding="utf-8")
+        part = re.search(rf"^## {heading}$(.*?)^## ", text, re.DOTALL | re.MULTILINE)
+        assert part, heading
+        assert len(re.findall(r"^```sh$", part[1], re.MULTILINE)) >= (2 if second else 1), heading
