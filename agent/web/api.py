@@ -18,8 +18,9 @@ from starlette.routing import Route
 from agent.ledger.pages import Questions
 from agent.report.archive import Archive
 from agent.status import AgentView
-from agent.web import incidents, shapes
+from agent.web import incidents, shapes, status_page
 from agent.web.bearer import Bearer
+from agent.web.evidence import evidence
 from agent.web.lists import Lists, again_in, answer, tagged
 from agent.web.on_demand import OnDemand
 
@@ -41,7 +42,10 @@ class Api:
             Route("/api/v1/checks", self.checks),
             Route("/api/v1/checks/{name}/run", self.run_check, methods=["POST"]),
             Route("/api/v1/canaries", self.canaries),
+            Route("/api/v1/canaries/{canary}", self.canary),
             Route("/api/v1/incidents", self.incidents),
+            Route("/api/v1/mailboxes", self.mailboxes),
+            Route("/api/v1/endings", self.endings),
             Route("/api/v1/reports", self.reports),
         ]
 
@@ -88,6 +92,31 @@ class Api:
             return [shapes.canary(one) for one in found[:limit]], more
 
         return await self.lists.paged(request, ask)
+
+    async def canary(self, request: Request) -> Response:
+        """Answer with the evidence about one canary."""
+        view, name = self.view(), request.path_params["canary"]
+        return await self.lists.one(
+            request,
+            lambda questions: questions.case(name),
+            lambda case: evidence(view, case),
+            f"the ledger has no canary {name}",
+        )
+
+    async def mailboxes(self, request: Request) -> Response:
+        """List the mailboxes that are watched, and how reading them goes."""
+        view = self.view()
+
+        def ask(questions: Questions) -> list[dict[str, Any]]:
+            taken = questions.standings()
+            return [shapes.mailbox(status_page.mailbox(one, view, taken)) for one in view.mailboxes]
+
+        return await self.lists.whole(request, ask)
+
+    async def endings(self, request: Request) -> Response:
+        """List what is known to end, the first one first."""
+        found = [shapes.ending(one) for one in status_page.endings(self.view())]
+        return await self.lists.whole(request, lambda _: found)
 
     async def run_check(self, request: Request) -> Response:
         """Start a canary now, for whoever has the token."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from agent.ledger import Ledger, LedgerError
 from agent.ledger.pages import Questions
 from agent.web.patience import in_time
 
+T = TypeVar("T")
 Item = Mapping[str, Any]
 _MOST, _USUAL = 500, 100
 _CURSOR = re.compile(r"-?[0-9]{1,18}")
@@ -57,6 +59,18 @@ class Lists:
             return answer({"error": str(error)}, 503)
         content = {"items": list(items), "next": None if more is None else str(more)}
         return tagged(json.dumps(content).encode(), request)
+
+    async def one(
+        self, request: Request, ask: Callable[[Questions], T | None], shape: Callable[[T], Item], missing: str
+    ) -> Response:
+        """Answer with one thing, in its *shape*; 404 says that it is *missing*."""
+        try:
+            found = await in_time(self.ledger.ask(ask))
+        except LedgerError as error:
+            return answer({"error": str(error)}, 503)
+        if found is None:
+            return answer({"error": missing}, 404)
+        return tagged(await asyncio.to_thread(lambda: json.dumps(shape(found)).encode()), request)
 
 
 def tagged(content: bytes, request: Request) -> Response:

@@ -12,7 +12,7 @@ from agent.ledger.cases import CanaryRecord
 from agent.report.archive import Issue
 from agent.report.incidents import Incident
 from agent.status import AgentView, CheckView
-from agent.web.status_page import silence_of, stand
+from agent.web.status_page import Ending, MailboxLine, silence_of, stand
 
 
 def check(view: AgentView, taken: Snapshot, quiet: Sequence[Silence], one: CheckView) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def check(view: AgentView, taken: Snapshot, quiet: Sequence[Silence], one: Check
         "method": one.check.method,
         "mailbox": one.check.mailbox,
         "severity": one.check.severity,
-        "silenced_until": _iso(silenced.ends_wall) if silenced else None,
+        "silenced_until": iso(silenced.ends_wall) if silenced else None,
         "verdict": now.verdict.value,
         "outcome": standing.outcome if standing else None,
         "reason": now.reason or None,
@@ -50,8 +50,8 @@ def canary(one: CanaryRecord) -> dict[str, Any]:
         "path": one.check.path,
         "method": one.check.method,
         "mailbox": one.check.mailbox,
-        "started": _iso(one.started),
-        "concluded": _iso(one.concluded),
+        "started": iso(one.started),
+        "concluded": iso(one.concluded),
         "outcome": one.outcome,
         "verdict": one.verdict,
         "reasons": list(one.reasons),
@@ -73,12 +73,34 @@ def incident(one: Incident) -> dict[str, Any]:
         "canary": one.canary,
         "began_as": one.began_as or None,
         "failures": one.failures,
-        "began": _iso(one.began),
-        "detected": _iso(one.detected),
-        "ended": _iso(one.ended),
+        "began": iso(one.began),
+        "detected": iso(one.detected),
+        "ended": iso(one.ended),
         "meaning": one.meaning,
         "fix": one.fix,
     }
+
+
+def mailbox(one: MailboxLine) -> dict[str, Any]:
+    """Tell how reading a mailbox goes; `why` is null while it can be read."""
+    known = one.diagnosis
+    return {
+        "mailbox": one.view.name,
+        "kind": one.view.kind,
+        "host": one.view.endpoint.host,
+        "port": one.view.endpoint.port,
+        "up": one.view.status.up,
+        "reason": one.view.status.reason or None,
+        "why": one.why or None,
+        "diagnosis": {"meaning": known.meaning, "fix": known.fix, "source": known.source} if known else None,
+        "last_look": iso(one.looked),
+        "checks": list(one.checks),
+    }
+
+
+def ending(one: Ending) -> dict[str, Any]:
+    """Tell of something that runs out; `urgency` is a verdict: warn within 30 days, fail within 7."""
+    return {"what": one.ahead.what, "ends": iso(one.ahead.when), "fix": one.ahead.fix, "urgency": one.verdict.value}
 
 
 def silence(one: Silence, now: float) -> dict[str, Any]:
@@ -87,9 +109,9 @@ def silence(one: Silence, now: float) -> dict[str, Any]:
         "silence": one.id,
         "author": one.author,
         "reason": one.reason,
-        "created": _iso(one.created_wall),
-        "starts": _iso(one.starts_wall),
-        "ends": _iso(one.ends_wall),
+        "created": iso(one.created_wall),
+        "starts": iso(one.starts_wall),
+        "ends": iso(one.ends_wall),
         "ended_by": one.ended_by,
         "check": one.check,
         "path": one.path,
@@ -102,14 +124,15 @@ def report(one: Issue) -> dict[str, Any]:
     """Tell of an issue of the report, and where its forms are."""
     return {
         "report": one.name,
-        "sent": _iso(one.sent_at),
+        "sent": iso(one.sent_at),
         "links": {kind: f"/reports/{quote(one.name)}/{kind}" for kind in one.kinds},
     }
 
 
 def _steady(at: float | None, view: AgentView) -> str | None:
-    return None if at is None else _iso(at + view.wall_offset)
+    return None if at is None else iso(at + view.wall_offset)
 
 
-def _iso(at: float | None) -> str | None:
+def iso(at: float | None) -> str | None:
+    """Write a moment (Unix time)."""
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
 TOKEN = "correct horse battery staple"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 LISTS = ["/api/v1/checks", "/api/v1/canaries", "/api/v1/incidents", "/api/v1/reports", "/api/v1/silences"]
+LISTS += ["/api/v1/mailboxes", "/api/v1/endings"]
 
 
 async def described(client):
@@ -71,6 +72,41 @@ async def test_the_description_is_a_valid_schema_and_has_every_address(serving, 
         Draft202012Validator.check_schema(schema)
     named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
     assert named <= set(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize("check", ["submission", "direct"])
+async def test_the_evidence_about_a_canary_answers_as_it_is_described(serving, agent, ledger, check):
+    agent.view = await a_scene(ledger)
+    async with serving() as client:
+        document = await described(client)
+        newest = json.loads((await client.get(f"/api/v1/canaries?check={check}&limit=1")).text)["items"][0]
+        answer = await client.get(f"/api/v1/canaries/{newest['canary']}")
+        again = await client.get(f"/api/v1/canaries/{newest['canary']}", If_None_Match=answer.headers["etag"])
+        missing = await client.get("/api/v1/canaries/nothing")
+
+    found = json.loads(answer.text)
+    schema_of(document, "/api/v1/canaries/{canary}", "200").validate(found)
+    assert {name: found[name] for name in newest} == newest
+    assert [line["text"] for line in found["dialogue"]][0] == "EHLO agent"
+    assert found["subject"] == f"Mail flow canary rc1.{newest['canary']}"
+    assert (found["reply"]["code"], bool(found["diagnosis"])) == (
+        (535, True) if check == "submission" else (250, False)
+    )
+    assert bool(found["hops"]) is bool(found["seen"]) is (check == "direct")
+    assert (again.status, missing.status) == (304, 404)
+    assert json.loads(missing.text)["error"] == "the ledger has no canary nothing"
+
+
+async def test_mailboxes_tell_why_they_cannot_be_read_and_endings_how_urgent_they_are(serving, agent, ledger):
+    agent.view = await a_scene(ledger)
+    async with serving() as client:
+        inbox, outside = json.loads((await client.get("/api/v1/mailboxes")).text)["items"]
+        (certificate,) = json.loads((await client.get("/api/v1/endings")).text)["items"]
+
+    assert (inbox["up"], inbox["why"], inbox["checks"]) == (True, None, ["relay", "submission", "direct"])
+    assert (outside["up"], outside["reason"], outside["why"]) == (False, "unreachable", "connection refused")
+    assert outside["diagnosis"]["fix"]
+    assert (certificate["what"], certificate["urgency"]) == ("our client certificate on path relay", "fail")
 
 
 async def test_a_list_is_walked_through_by_its_cursor_and_nothing_is_told_twice(serving, agent, ledger):
