@@ -275,8 +275,8 @@ class FaultBoard:
             LabError: unknown target or fault, a fault that does not apply there, or a bad value.
         """
         name, equals, text = wanted.partition("=")
-        fault = find_fault(name)
         broken = self._of(target)
+        fault = find_fault(name, target)
         if target not in fault.targets:
             where = ", ".join(sorted(fault.targets))
             raise LabError(f"{name} does not apply to {target}, only to: {where}")
@@ -325,16 +325,17 @@ class FaultBoard:
             raise LabError(_unknown("target", target, TARGETS)) from None
 
 
-def find_fault(name: str) -> Fault:
+def find_fault(name: str, target: str | None = None) -> Fault:
     """Look a fault up in the catalogue.
 
     Raises:
-        LabError: there is none of that name.
+        LabError: there is none of that name; it suggests those that apply to *target*, where one is given.
     """
     try:
         return CATALOGUE[name]
     except KeyError:
-        raise LabError(_unknown("fault", name, CATALOGUE)) from None
+        fitting = [one.name for one in CATALOGUE.values() if target is None or target in one.targets]
+        raise LabError(_unknown("fault", name, fitting)) from None
 
 
 def _unknown(what: str, found: str, known: Iterable[str]) -> str:

@@ -69,6 +69,10 @@ def test_an_unlike_name_gets_the_list_of_names(lab):
         lab.break_("xyzzy", "junk")
     with pytest.raises(LabError, match=r"^unknown fault 'xyzzy': known: .*bounce.*junk"):
         lab.heal("relay", "xyzzy")
+    with pytest.raises(LabError, match=r"^unknown fault 'xyzzy': known: ") as error:
+        lab.break_("relay", "xyzzy")
+    assert "connector_mismatch" in str(error.value)
+    assert "imap_down" not in str(error.value)
 
 
 def test_the_directory_knows_no_lab(tmp_path):
