@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from checks.core.expect import ATTRIBUTION_UNOBSERVED
+from checks.core.expect import ATTRIBUTION_UNOBSERVED, EVIDENCE_UNOBSERVED
 from checks.core.model import Cause, Outcome
 from checks.core.verdict import TIMELINESS_UNOBSERVED
 
@@ -41,7 +41,12 @@ _CAUSES: Mapping[str, str] = MappingProxyType(
         Cause.GARBAGE: "an answer that is not of the protocol",
     }
 )
-_NOT_STAMPED = "whether the connector took it cannot be told: this mailbox has never shown its header"
+_FIXED: Mapping[str, str] = MappingProxyType(
+    {
+        ATTRIBUTION_UNOBSERVED: "whether the connector took it cannot be told: this mailbox has never shown its header",
+        EVIDENCE_UNOBSERVED: "what its header says could not be read",
+    }
+)
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -60,7 +65,7 @@ def told(reasons: Sequence[str], gap: float | None = None) -> Sequence[str]:
 def _told(reason: str, gap: float | None) -> str:
     if reason == TIMELINESS_UNOBSERVED:
         return f"on time or not cannot be told: nobody looked for {'a while' if gap is None else span(gap)}"
-    return _NOT_STAMPED if reason == ATTRIBUTION_UNOBSERVED else reason
+    return _FIXED.get(reason, reason)
 
 
 def span(seconds: float) -> str:

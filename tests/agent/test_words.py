@@ -14,6 +14,7 @@ from checks.core.model import Cause
         (("timeliness_unobserved",), 68.0, "on time or not cannot be told: nobody looked for 1 min 8 s"),
         (("timeliness_unobserved",), None, "on time or not cannot be told: nobody looked for a while"),
         (("tls", "the certificate has expired"), None, "the certificate has expired"),
+        (("evidence_unobserved",), None, "what its header says could not be read"),
         (("connect", "connection refused"), None, "connection refused"),
         (("550 5.7.1 no",), None, "550 5.7.1 no"),
         ((), None, ""),
