@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PAST = "35d"  # five weeks, so that a report has four to compare with
 _LOOKS = 4
 _BETWEEN_LOOKS = 0.25  # seconds
-_MISSING = "the lab is not installed: it is an extra, `pip install 'relaycanary[lab]'`"
+_MISSING = "the lab is not installed: it is the extra [lab] of relaycanary"
 
 
 def lab(directory: Path, *, until_eof: bool = False) -> int:

@@ -122,7 +122,10 @@ class Verifier:
         except ModuleNotFoundError:  # not even what it stands in
             known = None
         if known is None:
-            self.problems.error(where, "takes an extra that is not installed: pip install 'relaycanary[otlp]'")
+            self.problems.error(
+                where,
+                "takes the extra [otlp] of relaycanary, which is not installed: deploy/requirements/run.lock has it",
+            )
 
     def _file(self, file: Path, name: str, where: Key) -> None:
         # heavy, and needed only by those who name a certificate

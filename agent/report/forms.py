@@ -66,4 +66,4 @@ def _shown(shown: Document, form: str) -> bytes:
 
 
 def _how(missing: ImportError) -> str:
-    return f"reports need {missing.name}, which is not installed: pip install 'relaycanary[report]'"
+    return f"reports need {missing.name}, which is not installed: it comes with the extra [report] of relaycanary"

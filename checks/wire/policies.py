@@ -202,7 +202,7 @@ def _library(part: str) -> Any:
     try:
         return importlib.import_module(f"checkdmarc.{part}")
     except ImportError as error:
-        raise LibraryMissing("checkdmarc is not installed: pip install 'relaycanary[doctor]'") from error
+        raise LibraryMissing("checkdmarc is not installed: it comes with the extra [doctor] of relaycanary") from error
 
 
 async def _in_thread(work: Callable[[], _Result]) -> _Result:

@@ -191,7 +191,7 @@ async def test_without_the_library_records_are_found_but_not_read(publish, monke
 
     found = statuses(seen, domain)
     assert (found["dns.mx"], found["dns.spf"], found["dns.dmarc"]) == ("ok", "not_tested", "not_tested")
-    assert "pip install 'relaycanary[doctor]'" in finding(seen, domain, "dns.spf").found
+    assert "the extra [doctor] of relaycanary" in finding(seen, domain, "dns.spf").found
 
 
 async def test_names_for_examples_are_not_looked_up(report, serve):
