@@ -1,10 +1,15 @@
-"""What is known to end: certificates, secrets, and what providers retire; the same list on every page and report."""
+"""What will end: certificates, secrets, and what providers retire; the same list on every page and report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from agent.status import Ahead, CredentialView, PathView
+
+HORIZON = 90 * 86400.0
+"""How far people look ahead, in seconds: what ends later is counted, and not listed."""
 
 _WHOSE = {"client": "our client certificate", "server": "the server's certificate"}
 _FIXES = {
@@ -16,9 +21,32 @@ _FIXES = {
 def ahead(
     paths: Iterable[PathView], credentials: Iterable[CredentialView], retiring: Iterable[Ahead]
 ) -> Sequence[Ahead]:
-    """List what will end, the first one first."""
+    """List what will end, the first one first, and last that of which nobody knows when."""
     found = [*retiring, *_certificates(paths), *_secrets(credentials)]
-    return sorted(found, key=lambda one: (one.when, one.what))
+    return sorted(found, key=lambda one: (one.when is None, one.when or 0.0, one.what))
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is to be thought of now: what ends within `HORIZON` or nobody knows when; and what is `later`."""
+
+    soon: Sequence[Ahead]
+    later: Sequence[Ahead]
+
+    @classmethod
+    def of(cls, found: Iterable[Ahead], now: float) -> Outlook:
+        """Divide what was *found*; *now* is Unix time."""
+        ends = sorted(found, key=lambda one: (one.when is None, one.when or 0.0))
+        later = [one for one in ends if one.when is not None and one.when > now + HORIZON]
+        return cls([one for one in ends if one not in later], later)
+
+    def rest(self) -> str:
+        """Say in one line what is not listed: ``4 more, none before 2031-05-06.``; empty where nothing is."""
+        first = min((one.when for one in self.later if one.when is not None), default=None)
+        if first is None:
+            return ""
+        said = f"{len(self.later)} more" if self.soon else f"Nothing ends within 90 days; {len(self.later)} later"
+        return f"{said}, none before {datetime.fromtimestamp(first, UTC):%Y-%m-%d}."
 
 
 def _certificates(paths: Iterable[PathView]) -> Iterator[Ahead]:
@@ -30,7 +58,13 @@ def _certificates(paths: Iterable[PathView]) -> Iterator[Ahead]:
 
 def _secrets(credentials: Iterable[CredentialView]) -> Iterator[Ahead]:
     for one in credentials:
-        if one.facts.not_after is not None:
+        if one.facts.not_after is None and one.facts.ends:
+            yield Ahead(
+                what=f"the secret or certificate of credential {one.name}",
+                when=None,
+                fix=f"put the day that the app registration shows into credentials.{one.name}.client_secret_expires",
+            )
+        elif one.facts.not_after is not None:
             yield Ahead(
                 what=f"the secret or certificate of credential {one.name}",
                 when=one.facts.not_after.timestamp(),

@@ -91,10 +91,13 @@ class CredentialView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
-    """Something that ends on a known day: a certificate, a secret, a feature of a service. `when` is Unix time."""
+    """Something that ends: a certificate, a secret, a feature of a service.
+
+    `when` is Unix time; None where it does end, and nobody has told the agent when.
+    """
 
     what: str
-    when: float
+    when: float | None
     fix: str
 
 

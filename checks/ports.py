@@ -58,9 +58,13 @@ class GraphService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialFacts:
-    """What metrics tell of a credential: when it ends, and what came of its token requests (result and count)."""
+    """What metrics tell of a credential: when it ends, and what came of its token requests (result and count).
+
+    `ends` tells that it does end some day, whether or not it is known when.
+    """
 
     not_after: datetime | None = None
+    ends: bool = False
     token_requests: Mapping[str, int] = field(default_factory=dict)
 
 

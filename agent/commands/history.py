@@ -8,12 +8,17 @@ from pathlib import Path
 from agent.clock import SystemClock
 from agent.commands import output
 from agent.commands.lab import prepare
+from agent.commands.parts import archive_of
 from agent.commands.progress import bar
+from agent.commands.report import figures_of, keep
+from agent.commands.reporting.choice import Choice
 from agent.config.load import load
 from agent.config.problems import SettingsError
 from agent.config.settings import Settings
 from agent.ledger import LedgerError, inspect, simulated
 from agent.log import plain
+from agent.report import forms
+from agent.report.archive import ArchiveError
 from agent.simulated import story
 from checks.settings import parse_duration
 
@@ -55,7 +60,21 @@ def history(directory: Path, span: str, *, wait: bool = False) -> int:
         return 1
     if not wait:
         print(_told(written, directory))
+    if written:
+        _report(settings, aloud=not wait)
     return 0
+
+
+def _report(settings: Settings, *, aloud: bool) -> None:
+    """Keep the report of the last complete week, so that the list of reports is not empty; say so if *aloud*."""
+    try:
+        figures = figures_of(settings, Choice())
+        keep(archive_of(settings), figures, forms.document(figures))
+    except (LedgerError, ArchiveError, forms.FormsMissing) as error:
+        output.say(f"the made-up past has no report: {error}")
+        return
+    if aloud:
+        print(f"its report {figures.name} is kept in the archive")
 
 
 def _told(written: int, directory: Path) -> str:

@@ -20,7 +20,8 @@ from agent.ledger import LedgerError
 from agent.ledger.inspect import history
 from agent.log import plain
 from agent.report import forms
-from agent.report.archive import ArchiveError
+from agent.report.archive import About, Archive, ArchiveError
+from agent.report.document import Document
 from agent.report.figures import Figures
 from checks.errors import LocalFault
 
@@ -56,7 +57,7 @@ def report(choice: Choice, config: Path | None = None, *, send_it: bool = False)
 
 
 def _report(settings: Settings, choice: Choice, form: str, *, send_it: bool) -> int:
-    figures = _figures(settings, choice)
+    figures = figures_of(settings, choice)
     if send_it:
         return _send(settings, figures)
     content = forms.write(figures, [form])[form]
@@ -74,7 +75,13 @@ def _report(settings: Settings, choice: Choice, form: str, *, send_it: bool) -> 
     return 0
 
 
-def _figures(settings: Settings, choice: Choice) -> Figures:
+def figures_of(settings: Settings, choice: Choice) -> Figures:
+    """Compute the figures of what was asked for.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+        WrongChoice: there is no such period.
+    """
     from agent.report.compute import Wishes, compute  # what is slow to import, after what may be wrong
 
     section = settings.sections.report
@@ -91,13 +98,29 @@ def _figures(settings: Settings, choice: Choice) -> Figures:
         return compute(past, period, now, wishes)
 
 
+def keep(archive: Archive, figures: Figures, document: Document) -> None:
+    """Keep an issue of the report in the archive, in each of its forms.
+
+    Raises:
+        ArchiveError: it cannot be written.
+    """
+    from agent.report import words  # what is slow to import
+
+    on_time = words.share(figures.overall.ends.on_time, figures.overall.objective.objective)
+    about = About(made=figures.made, on_time=on_time, simulated=figures.simulated)
+    archive.put(figures.name, forms.write(figures, forms.ARCHIVED, document), about)
+
+
 def _send(settings: Settings, figures: Figures) -> int:
     archive = archive_of(settings)
     document = forms.document(figures)
-    archive.put(figures.name, forms.write(figures, forms.ARCHIVED, document))
-    failed = send(settings, document)
+    keep(archive, figures, document)
     report = settings.sections.report
-    served = [one for one in (report.to if report else ()) if one not in {bad.recipient for bad in failed}]
+    if report is None:
+        output.say(f"kept in the archive as {figures.name}; not sent: the settings have no section report")
+        return 1
+    failed = send(settings, report, document)
+    served = [one for one in report.to if one not in {bad.recipient for bad in failed}]
     for one in failed:
         doubt = " (it may have arrived all the same)" if one.in_doubt else ""
         output.say(f"the report {figures.name} was not sent to {one.recipient}: {one.why}{doubt}")

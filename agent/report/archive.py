@@ -6,12 +6,12 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _NAME = re.compile(r"[0-9]{4}-W[0-9]{2}|[0-9]{4}-[0-9]{2}-[0-9]{2} to [0-9]{4}-[0-9]{2}-[0-9]{2}")
 _KINDS = ("html", "pdf", "csv", "json")
-_SENT = "sent.json"
+_SENT, _ABOUT = "sent.json", "about.json"
 
 
 class ArchiveError(Exception):
@@ -19,13 +19,30 @@ class ArchiveError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a list says of an issue.
+
+    `made` is Unix time, `on_time` says how many canaries were on time, as the report does, and `simulated` tells that
+    some of them are made up.
+    """
+
+    made: float
+    on_time: str
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """One issue: its period, the kinds of files that there are, and to whom it was sent when (Unix time)."""
+    """One issue: its period, the kinds of files that there are, and to whom it was sent when (Unix time).
+
+    `about` is None of an issue that an older version made.
+    """
 
     name: str
     kinds: Sequence[str]
     sent_to: Sequence[str]
     sent_at: float | None
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +51,14 @@ class Archive:
 
     folder: Path
 
-    def put(self, name: str, files: Mapping[str, bytes]) -> None:
+    def put(self, name: str, files: Mapping[str, bytes], about: About | None = None) -> None:
         """Keep the files of an issue, by kind; one that was made before is replaced, a file at a time.
 
         Raises:
             ArchiveError: it cannot be written.
         """
-        self._write({_file(kind): content for kind, content in files.items()}, name)
+        told = {} if about is None else {_ABOUT: json.dumps(asdict(about)).encode()}
+        self._write({_file(kind): content for kind, content in files.items()} | told, name)
 
     def note_sent(self, name: str, to: Sequence[str], at: float) -> None:
         """Note that an issue was sent.
@@ -66,7 +84,7 @@ class Archive:
         if not kinds:
             return None
         to, at = self._sent(name)
-        return Issue(name=name, kinds=kinds, sent_to=to, sent_at=at)
+        return Issue(name=name, kinds=kinds, sent_to=to, sent_at=at, about=self._about(name))
 
     def read(self, name: str, kind: str) -> bytes | None:
         """Read one file of an issue; None if there is none."""
@@ -75,6 +93,14 @@ class Archive:
         try:
             return (self.folder / name / _file(kind)).read_bytes()
         except OSError:
+            return None
+
+    def _about(self, name: str) -> About | None:
+        try:
+            noted = json.loads((self.folder / name / _ABOUT).read_bytes())
+            on_time, simulated = str(noted["on_time"]), bool(noted["simulated"])
+            return About(made=float(noted["made"]), on_time=on_time, simulated=simulated)
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def _sent(self, name: str) -> tuple[Sequence[str], float | None]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
+from agent.ahead import Outlook
 from agent.report import words
 from agent.report.change import Change, Direction
 from agent.report.document import Block, Chart, Document, Paragraph, Section, Tone
@@ -42,7 +43,7 @@ def compose(figures: Figures, pictures: Mapping[str, bytes]) -> Document:
         Section("Authentication and filtering", _authentication(figures)),
         Section("What servers refused", [refusals_table(figures, zone)]),
         Section("What was not observed", [unobserved_table(figures, zone), unknown_table(figures)]),
-        Section("What lies ahead", [ahead_table(figures, zone)]),
+        Section("What lies ahead", _ahead(figures, zone)),
         Section("How to read this", [Paragraph(text) for text in _METHOD]),
     ]
     return Document(
@@ -144,6 +145,13 @@ def _incidents(figures: Figures, zone: ZoneInfo, pictures: Mapping[str, bytes]) 
         said = f"Beside these, a canary failed {times} without a second failure behind it."
         blocks.append(Paragraph(said, Tone.QUIET))
     return [*blocks, *_chart(pictures, "incidents", "Incidents by path", "When each path had an incident.")]
+
+
+def _ahead(figures: Figures, zone: ZoneInfo) -> Sequence[Block]:
+    outlook = Outlook.of(figures.ahead, figures.made)
+    rest = outlook.rest()
+    blocks: list[Block] = [ahead_table(outlook.soon, figures.made, zone)] if outlook.soon or not rest else []
+    return [*blocks, Paragraph(rest, Tone.QUIET)] if rest else blocks
 
 
 def _trends(figures: Figures) -> Sequence[Block]:

@@ -7,9 +7,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from agent.report import words
-from agent.report.document import Column, Note, Table, Tone, cell
+from agent.report.document import Cell, Column, Note, Table, Tone, cell
 from agent.report.figures import Figures, TopRefusal
 from agent.report.incidents import Incident
+from agent.status import Ahead
 from checks.core.model import Outcome
 
 _SOON = 30 * 86400.0
@@ -132,18 +133,14 @@ def unknown_table(figures: Figures) -> Table:
     return Table(columns, reasons, "No canary's fate is unknown.")
 
 
-def ahead_table(figures: Figures, zone: ZoneInfo) -> Table:
-    """List what will end."""
-    columns = [Column("When", 1.0), Column("What", 2.5), Column("What to do", 3.0)]
-    rows = [
-        [
-            cell(
-                f"{datetime.fromtimestamp(one.when, zone):%Y-%m-%d}",
-                Tone.BAD if one.when - figures.made < _SOON else Tone.PLAIN,
-            ),
-            cell(one.what),
-            cell(one.fix),
-        ]
-        for one in figures.ahead
-    ]
-    return Table(columns, rows, "Nothing is known to end.")
+def ahead_table(endings: Sequence[Ahead], now: float, zone: ZoneInfo) -> Table:
+    """List what will end, with what to do beneath each."""
+    rows = [[_day(one.when, now, zone), cell(one.what)] for one in endings]
+    notes = [[Note("What to do", one.fix)] for one in endings]
+    return Table([Column("When", 1.0), Column("What", 5.0)], rows, "Nothing is known to end.", notes)
+
+
+def _day(when: float | None, now: float, zone: ZoneInfo) -> Cell:
+    if when is None:
+        return cell("not known", Tone.WARNING)
+    return cell(f"{datetime.fromtimestamp(when, zone):%Y-%m-%d}", Tone.BAD if when - now < _SOON else Tone.PLAIN)

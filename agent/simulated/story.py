@@ -38,6 +38,7 @@ _STAGES = {
     Stage.DATA: 0.35,
 }
 _LOGIN = {Stage.AUTH: 0.25}
+_REQUESTS = {Stage.TOKEN: 0.002, Stage.REQUEST: 0.42}  # a token is mostly kept from the request before
 _TYPICAL_DELIVERY = {"relay": 4.0, "direct_send": 2.5, "submission": 3.0, "graph_send": 2.0}
 _HOSTS = (
     "DB5PEPF00014B8A.mail.protection.outlook.com",
@@ -101,6 +102,8 @@ TROUBLES: Sequence[Trouble] = (
     ),
     Trouble("relay", 24.1 * _DAY, 24.1 * _DAY - 0.5 * _HOUR, Outcome.LOST),
 )
+_QUEUED = _reply(250, "2.6.0", "Queued mail for delivery")
+_TAKEN_BY_GRAPH = Reply(code=202, enhanced=None, text="Accepted")
 UNSIGNED = ("relay", 16.8 * _DAY, 15.2 * _DAY)
 """A method, and when its DKIM signatures failed, since a key was changed too early: mail arrived all the same."""
 BLIND = (13.4 * _DAY, 13.4 * _DAY - 2 * _HOUR)
@@ -202,13 +205,14 @@ def _by_hour(started: float) -> float:
 
 
 def _accepted(check: Check, started: float, dice: random.Random) -> Accepted:
-    steps = {**_STAGES, **(_LOGIN if check.method == "submission" else {})}
+    by_request = check.method == "graph_send"
+    steps = _REQUESTS if by_request else {**_STAGES, **(_LOGIN if check.method == "submission" else {})}
     stages = tuple(
         StageTiming(stage=stage, seconds=round(seconds * math.exp(dice.gauss(0.0, 0.2)), 4))
         for stage, seconds in steps.items()
     )
     seconds = sum(one.seconds for one in stages)
-    reply = _reply(250, "2.6.0", "Queued mail for delivery")
+    reply = _TAKEN_BY_GRAPH if by_request else _QUEUED
     transcript = Transcript(
         began_at=started, ended_at=started + seconds, endpoint="simulated", stages=stages, connected=True
     )

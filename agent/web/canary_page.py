@@ -107,7 +107,7 @@ def _timeline(case: CaseFile) -> Iterator[Event]:
         where = f"in folder {one.folder} of mailbox {one.mailbox}{', which is junk' if one.junk else ''}"
         since = f"; the look {span(one.seen - one.after)} before did not show it" if one.after is not None else ""
         yield Event(one.seen, f"seen {where}{since}")
-        if one.deleted is not None:
+        if one.deleted is not None and not record.simulated:  # what was made up was never in a mailbox
             yield Event(one.deleted, f"cleaned up {where}")
     yield from _not_seen(case)
     for bounce in case.bounced:

@@ -99,7 +99,10 @@ def mailbox(one: MailboxLine) -> dict[str, Any]:
 
 
 def ending(one: Ending) -> dict[str, Any]:
-    """Tell of something that runs out; `urgency` is a verdict: warn within 30 days, fail within 7."""
+    """Tell of something that runs out; `urgency` is a verdict: warn within 30 days, fail within 7.
+
+    It is unknown where nobody knows when.
+    """
     return {"what": one.ahead.what, "ends": iso(one.ahead.when), "fix": one.ahead.fix, "urgency": one.verdict.value}
 
 

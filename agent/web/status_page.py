@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from agent.ahead import ahead
+from agent.ahead import Outlook, ahead
 from agent.ledger import Silence, Snapshot
 from agent.ledger.pages import Failure, Point, Questions
 from agent.report.incidents import Incident
@@ -83,7 +83,7 @@ class MailboxLine:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Something that runs out, and how urgent it is, as a verdict."""
+    """Something that runs out, and how urgent it is, as a verdict; unknown where nobody knows when."""
 
     ahead: Ahead
     verdict: Verdict
@@ -108,6 +108,7 @@ class StatusPage:
     dark: Sequence[MailboxLine]
     silences: Sequence[Silence]
     endings: Sequence[Ending]
+    later: str
     simulated: bool
     applied: bool
     reload_successful: bool
@@ -131,6 +132,7 @@ def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
     verdicts = [one.verdict for one in standings]
     found = incidents.recent(known.failures, known.failing_since, view.alert_after)
     due = {one.check.name: one.next_due.timestamp() if one.next_due else None for one in view.checks}
+    outlook = Outlook.of(_ahead(view), view.now_wall)
     mailboxes = [mailbox(one, view, known.snapshot) for one in view.mailboxes]
     lines: dict[str, list[CheckLine]] = {}
     for one in standings:
@@ -150,7 +152,8 @@ def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
         mailboxes=mailboxes,
         dark=[one for one in mailboxes if one.dark],
         silences=known.silences,
-        endings=endings(view),
+        endings=[_ending(one, view.now_wall) for one in outlook.soon],
+        later=outlook.rest(),
         simulated=known.simulated,
         applied=view.applied,
         reload_successful=view.reload_successful,
@@ -210,14 +213,20 @@ def _trouble(one: MailboxView) -> str:
 
 
 def endings(view: AgentView) -> Sequence[Ending]:
-    """List what is known to end, each with how urgent it is."""
-    now = view.now_wall
+    """List all that will end, each with how urgent it is."""
+    return [_ending(one, view.now_wall) for one in _ahead(view)]
+
+
+def _ahead(view: AgentView) -> Sequence[Ahead]:
     found = [*view.retiring]
     if view.web_certificate is not None:
         fix = "renew the files that web.tls names: they are taken at the next connection"
         found.append(Ahead(what="the certificate of these pages", when=view.web_certificate.timestamp(), fix=fix))
-    return [Ending(one, _urgency(one.when - now)) for one in ahead(view.paths, view.credentials, found)]
+    return ahead(view.paths, view.credentials, found)
 
 
-def _urgency(left: float) -> Verdict:
-    return Verdict.FAIL if left < _NOW else Verdict.WARN if left < _SOON else Verdict.PASS
+def _ending(one: Ahead, now: float) -> Ending:
+    if one.when is None:
+        return Ending(one, Verdict.UNKNOWN)
+    left = one.when - now
+    return Ending(one, Verdict.FAIL if left < _NOW else Verdict.WARN if left < _SOON else Verdict.PASS)

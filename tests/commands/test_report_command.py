@@ -111,6 +111,7 @@ def test_a_choice_that_makes_no_sense_is_wrong_usage_and_says_why(make, capsys, 
 def test_what_lies_ahead_has_certificates_secrets_and_what_providers_end(settings, capfdbinary):
     def with_old_ways(content):
         app = content["credentials"]["app"]
+        content["credentials"]["undated"] = {**app, "client_secret": app["client_secret"]}
         app["client_secret_expires"] = "2031-05-06"
         old = {"kind": "password", "username": "scanner@contoso.example", "password": app["client_secret"]}
         content["credentials"]["old"] = old
@@ -124,12 +125,19 @@ def test_what_lies_ahead_has_certificates_secrets_and_what_providers_end(setting
     simulated.fill(load(file).agent.ledger, story.past([], site="lab", until=0.0, days=1, every=7200.0))
     assert report(Choice(form="json"), file) == 0
     told = json.loads(capfdbinary.readouterr().out)["ahead"]
-    days = {one["what"].split(" (")[0]: f"{datetime.fromtimestamp(one['when'], UTC):%Y-%m-%d}" for one in told}
+    days = {
+        one["what"].split(" (")[0]: f"{datetime.fromtimestamp(one['when'], UTC):%Y-%m-%d}"
+        for one in told
+        if one["when"]
+    }
     assert days["path old: Microsoft turns passwords for client submission off by default"] == "2026-12-31"
     assert days["path hve: Microsoft ends passwords for High Volume Email"] == "2028-09-30"
     assert days["the secret or certificate of credential app"] == "2031-05-06"
     assert "our client certificate on path relay" in days
-    assert [one["when"] for one in told] == sorted(one["when"] for one in told)
+    *dated, unknown = told
+    assert (unknown["what"], unknown["when"]) == ("the secret or certificate of credential undated", None)
+    assert "credentials.undated.client_secret_expires" in unknown["fix"]
+    assert [one["when"] for one in dated] == sorted(one["when"] for one in dated)
     assert all(one["fix"] for one in told)
 
 
@@ -171,8 +179,11 @@ def test_a_recipient_who_is_refused_is_named_with_the_servers_words_and_the_othe
 def test_without_a_section_report_there_is_nobody_to_send_it_to(settings, capsys):
     file = settings()
     history(file.parent, "8d")
+    capsys.readouterr()
     assert report(Choice(), file, send_it=True) == 1
-    assert "the settings have no section report" in capsys.readouterr().err
+    (issue,) = archive_of(load(file)).issues()
+    wanted = f"kept in the archive as {issue.name}; not sent: the settings have no section report"
+    assert wanted in capsys.readouterr().err
 
 
 def test_the_past_of_a_lab_is_made_up_once(settings, capsys):

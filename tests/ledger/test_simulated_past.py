@@ -87,6 +87,15 @@ def test_the_same_seed_tells_the_same_story():
     assert list(past().canaries) == list(past().canaries)
 
 
+def test_graph_hands_over_by_requests_and_smtp_by_its_dialogue():
+    def stages(method):
+        (one, *_) = story.tell([a_check(method, method=method)], since=T0, until=T0 + 600, every=600.0)
+        return [timing.stage.value for timing in one.attempt.transcript.stages]
+
+    assert stages("graph_send") == ["token", "request"]
+    assert set(stages("submission")) == {"dns", "connect", "greeting", "starttls", "auth", "envelope", "data"}
+
+
 def test_no_canary_of_the_story_was_concluded_before_it_was_started():
     assert all(one.concluded > one.started for one in past(days=25).canaries)
 

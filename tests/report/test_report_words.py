@@ -7,8 +7,10 @@ from datetime import datetime
 
 import pytest
 
+from agent.ahead import Outlook
 from agent.report import change, forms, period, words
 from agent.report.figures import Share
+from agent.status import Ahead
 
 
 def lead(figures):
@@ -107,3 +109,18 @@ def test_the_subtitle_tells_years_where_they_differ_and_times_where_it_is_not_wh
 
 def test_a_share_of_nothing_is_no_share():
     assert words.share(Share(0, 0), 0.99) == "- (0 of 0)"
+
+
+def test_what_ends_in_years_is_counted_in_a_line_and_what_ends_nobody_knows_when_is_listed(kit, past):
+    now = kit.now.timestamp()
+    ends = [Ahead(what=f"certificate {year}", when=now + year * 365.25 * 86400, fix="renew it") for year in (3, 4)]
+    soon = Ahead(what="the secret of app", when=now + 20 * 86400, fix="make a new one")
+    undated = Ahead(what="the secret of other", when=None, fix="say when")
+    outlook = Outlook.of([ends[1], undated, soon, ends[0]], now)
+    assert (outlook.soon, outlook.later) == ([soon, undated], ends)
+    assert outlook.rest() == "2 more, none before 2029-11-26."
+    assert Outlook.of(ends[:1], now).rest() == "Nothing ends within 90 days; 1 later, none before 2029-11-26."
+    said = forms.write(kit.report(past, kit.week, ahead=[soon, *ends, undated]), ["text"])["text"].decode()
+    assert "certificate 3" not in said
+    assert "2026-12-16  the secret of app" in said
+    assert "not known   the secret of other" in said

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agent.clock import SystemClock
 from agent.config.build import build_credentials
+from agent.config.model import Report
 from agent.config.settings import Settings
 from agent.report.document import Document
 from agent.report.mail import compose_mail
@@ -26,19 +27,16 @@ class NotSent:
     in_doubt: bool
 
 
-def send(settings: Settings, document: Document) -> list[NotSent]:
+def send(settings: Settings, report: Report, document: Document) -> list[NotSent]:
     """Send *document* to everybody whom the section ``report`` names; return whom it could not be sent to.
 
     Raises:
-        checks.errors.LocalFault: the path cannot be made of the settings, or there is no section ``report``.
+        checks.errors.LocalFault: the path cannot be made of the settings.
     """
-    return asyncio.run(_send(settings, document))
+    return asyncio.run(_send(settings, report, document))
 
 
-async def _send(settings: Settings, document: Document) -> list[NotSent]:
-    report = settings.sections.report
-    if report is None:
-        raise LocalFault("there is nobody to send it to: the settings have no section report")
+async def _send(settings: Settings, report: Report, document: Document) -> list[NotSent]:
     clock = SystemClock()
     plugin = settings.paths[report.path]
     path = plugin.cls(report.path, plugin.settings, Tools(clock=clock, credentials=build_credentials(settings, clock)))

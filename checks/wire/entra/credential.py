@@ -124,7 +124,7 @@ class EntraApp:
 
     def facts(self) -> CredentialFacts:
         """Tell when secret or certificate end, and what came of the token requests."""
-        return CredentialFacts(not_after=self._proof.not_after(), token_requests=dict(self._requests))
+        return CredentialFacts(not_after=self._proof.not_after(), ends=True, token_requests=dict(self._requests))
 
     async def _obtain(self, slot: _Slot, scope: str) -> Issued:
         now = self._clock.steady()
