@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Row, Table, select, update
 
 from agent.ledger import records
 from agent.ledger.schema import bounces, canaries, copies, folders, sightings, specs
@@ -72,25 +73,22 @@ def known(connection: Connection, ids: Sequence[str]) -> dict[str, KnownCanary]:
 
 
 def deletable(connection: Connection, mailbox: str, before: float, limit: int) -> list[Stored]:
-    """List what was recognised in *mailbox* before a moment and has not been deleted, oldest first."""
+    """List what was recognised in *mailbox* before a moment and has not been deleted, oldest first.
+
+    Of each folder and kind it is *limit* at most, so that what cannot be deleted in one folder fills no other's place.
+    """
     found: list[Stored] = []
     for kind, table in _TABLES.items():
-        rows = connection.execute(
-            select(table)
-            .where(table.c.mailbox == mailbox, table.c.deleted_at.is_(None), table.c.seen_at < before)
-            .order_by(table.c.seen_at)
-            .limit(limit)
-        )
-        found.extend(
-            Stored(
-                kind=kind,
-                seq=row.seq,
-                canary=row.canary,
-                ref=MessageRef(folder=row.folder, validity=row.validity, uid=row.uid),
-            )
-            for row in rows
-        )
+        old = (table.c.mailbox == mailbox) & table.c.deleted_at.is_(None) & (table.c.seen_at < before)
+        for folder in connection.scalars(select(table.c.folder).where(old).distinct()).all():
+            oldest = select(table).where(old, table.c.folder == folder).order_by(table.c.seen_at).limit(limit)
+            found.extend(_stored(kind, row) for row in connection.execute(oldest))
     return found
+
+
+def _stored(kind: str, row: Row[Any]) -> Stored:
+    ref = MessageRef(folder=row.folder, validity=row.validity, uid=row.uid)
+    return Stored(kind=kind, seq=row.seq, canary=row.canary, ref=ref)
 
 
 def deleted(transaction: Transaction, stored: Sequence[Stored], *, at: float) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import structlog
 
 from agent.ledger import Ledger, Stored
 from agent.watch.interpret import Interpreter
+from checks.errors import MailboxUnreadable
 from checks.ports import Clock, MailboxReader
 
+_log = structlog.get_logger("watch")
 _EVERY = 600.0
-_AT_ONCE = 100
+_AT_ONCE = 100  # of each folder
+_OF_THE_MAILBOX = frozenset({"connect", "tls", "token", "login", "local", "throttled"})  # what no folder is spared
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,14 +41,38 @@ class Cleaner:
         if now < self._again_at:
             return
         self._again_at = now + min(_EVERY, max(1.0, self.keep / 4))
-        old = await self.ledger.deletable(self.mailbox, before=now - self.keep, limit=_AT_ONCE)
-        if old and await self._delete(old) and len(old) >= _AT_ONCE:
-            self._again_at = now + 1.0
+        old = _by_folder(await self.ledger.deletable(self.mailbox, before=now - self.keep, limit=_AT_ONCE))
+        failure: MailboxUnreadable | None = None
+        for folder, stored in old.items():
+            try:
+                if await self._clean(folder, stored) and len(stored) >= _AT_ONCE:
+                    self._again_at = now + 1.0
+            except MailboxUnreadable as error:
+                if error.reason in _OF_THE_MAILBOX:
+                    raise
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
-    async def _delete(self, old: list[Stored]) -> bool:
+    async def _clean(self, folder: str, old: Sequence[Stored]) -> bool:
+        """Delete what is old in one folder; tell whether any of it is dealt with.
+
+        A folder that is not watched any more and cannot be opened was renamed or deleted: what lay there is given up.
+        """
+        try:
+            settled = await self._delete(old)
+        except MailboxUnreadable as error:
+            if error.reason != "folder" or folder in self.reader.folders:
+                raise
+            _log.warning("folder.given_up", mailbox=self.mailbox, folder=folder, messages=len(old), why=error.detail)
+            settled = old
+        await self.ledger.deleted(settled, at=self.clock.steady())
+        return bool(settled)
+
+    async def _delete(self, old: Sequence[Stored]) -> Sequence[Stored]:
         """Look at each message once more before it goes: the ledger's memory of a place is no proof.
 
-        Tell whether any of *old* is dealt with. What lies there no more, or never did, is.
+        Return those of *old* that are dealt with. What lies there no more, or never did, is.
         """
         lying = dict(await self.interpreter.canaries_at([stored.ref for stored in old if stored.kind != "bounce"]))
         for stored in old:
@@ -50,6 +80,12 @@ class Cleaner:
                 lying[stored.ref] = bounced
         ours = [stored for stored in old if lying.get(stored.ref) == stored.canary]
         gone = set(await self.reader.delete([stored.ref for stored in ours])) if ours else set()
-        settled = [stored for stored in old if stored.ref in gone or stored not in ours]
-        await self.ledger.deleted(settled, at=self.clock.steady())
-        return bool(settled)
+        left = [stored for stored in ours if stored.ref not in gone]
+        return [stored for stored in old if stored not in left and not self.interpreter.given_up(stored.ref)]
+
+
+def _by_folder(stored: Sequence[Stored]) -> Mapping[str, Sequence[Stored]]:
+    folders: dict[str, list[Stored]] = {}
+    for one in stored:
+        folders.setdefault(one.ref.folder, []).append(one)
+    return folders

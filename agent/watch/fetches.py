@@ -46,6 +46,14 @@ class Fetches:
                     self._blocks.update(await self.reader.headers(some))
         return {ref: self._blocks[ref] for ref in refs if ref in self._blocks}
 
+    async def headers_now(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, bytes]:
+        """Fetch whole header blocks as they are now: none is kept from an earlier round, nor for a later one."""
+        self._let_go(refs)
+        try:
+            return await self.headers(refs)
+        finally:
+            self._let_go(refs)
+
     async def content(self, ref: MessageRef, limit: int) -> bytes | None:
         """Fetch the first *limit* bytes of a message; None if it is gone.
 
@@ -63,6 +71,10 @@ class Fetches:
         """Drop what is remembered of messages that are dealt with."""
         for ref in refs:
             self._failures.pop(ref, None)
+            self._blocks.pop(ref, None)
+
+    def _let_go(self, refs: Sequence[MessageRef]) -> None:
+        for ref in refs:
             self._blocks.pop(ref, None)
 
     @contextmanager

@@ -100,7 +100,7 @@ class Interpreter:
 
     async def canaries_at(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, str]:
         """Name the canaries of ours that lie at *refs*, by a fresh look; the other places are left out."""
-        blocks = await self.reader.headers(refs) if refs else {}
+        blocks = await self._fetches.headers_now(refs)
         claimed = {ref: _claims(_unharmed(parse_headers, block, _NO_HEADERS)) for ref, block in blocks.items()}
         sent = self._sent(await self._known(claim for claims in claimed.values() for claim in claims))
         proven = {ref: recognise.prove(claims, sent, self.secrets) for ref, claims in claimed.items()}
@@ -108,9 +108,13 @@ class Interpreter:
 
     async def bounced_at(self, ref: MessageRef) -> str | None:
         """Name the canary of ours that the message at *ref* is a bounce of, by a fresh look; None if it is none."""
-        content = await self.reader.content(ref, _BOUNCE_BYTES)
+        content = None if self._fetches.given_up(ref) else await self._fetches.content(ref, _BOUNCE_BYTES)
         notice = None if content is None else _unharmed(notices.classify, content, None)
         return None if notice is None else await self._bounced(notice)
+
+    def given_up(self, ref: MessageRef) -> bool:
+        """Tell whether the message at *ref* cannot be fetched, so that nobody knows what it is."""
+        return self._fetches.given_up(ref)
 
     def _prove(self, claims: Sequence[Token], known: Mapping[str, KnownCanary], now: float) -> Genuine | Ignored | None:
         proven = recognise.prove(claims, self._sent(known), self.secrets)
