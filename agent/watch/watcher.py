@@ -65,6 +65,7 @@ class Watcher:
     _all_wanted: bool = False
     _slowness: float = 1.0
     _throttled_at: float = 0.0
+    _deafness: float = 0.0  # how long the last pause was after a wait that failed
 
     @property
     def interval(self) -> float:
@@ -164,12 +165,12 @@ class Watcher:
             )
         )
         folder.cursor = look.cursor
+        for sighting in found.sightings:
+            self._pacing.found(sighting.canary, sighting.seen_at)
         if look.complete:
             folder.looked_at = began_at
             folder.due_at = began_at + self.interval
             self._pacing.looked(began_at, answered_at, self._slowness)
-        for sighting in found.sightings:
-            self._pacing.found(sighting.canary, sighting.seen_at)
         if something_due:
             self.news()
 
@@ -186,7 +187,20 @@ class Watcher:
         elif seconds < _NAP:
             await self.clock.sleep(seconds)
         else:
+            await self._listen(seconds)
+
+    async def _listen(self, seconds: float) -> None:
+        """Let the reader wait. Where it cannot, the next look tells how the mailbox is; it has only lost its ear."""
+        try:
             await self.reader.wait(seconds)
+        except MailboxUnreadable as error:
+            self._deafness = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, self._deafness * 2))
+            _log.info("mailbox.not_listening", mailbox=self.name, reason=error.reason, why=error.detail)
+            if error.reason == "throttled":
+                self._slow_down()
+            await self.clock.sleep(max(min(seconds, self._deafness), error.retry_after or 0.0))
+        else:
+            self._deafness = 0.0
 
     def _recovered(self) -> None:
         if not self.status.up:
@@ -209,11 +223,14 @@ class Watcher:
             self.status.since_at = self.clock.steady()
         self.status.up, self.status.reason, self.status.detail = False, reason, detail
         if reason == "throttled":
-            self._slowness, self._throttled_at = min(_MOST_SLOWNESS, self._slowness * 2), self.clock.steady()
+            self._slow_down()
         self.status.look_interval = max(self.interval, pause)
         self.status.failures += 1
-        self.status.throttled += reason == "throttled"
         return pause
+
+    def _slow_down(self) -> None:
+        self._slowness, self._throttled_at = min(_MOST_SLOWNESS, self._slowness * 2), self.clock.steady()
+        self.status.throttled += 1
 
 
 def look_every(late_after: Sequence[float], poll: float | None = None) -> float:

@@ -67,6 +67,25 @@ def test_who_looks_less_often_is_not_blind_and_finds_out_what_is_lost(tmp_path):
     in_a_world(tmp_path, story, a_check(limits=PATIENT))
 
 
+@pytest.mark.parametrize("reason", ["protocol", "closed", "timeout", "throttled"])
+def test_a_mailbox_is_up_while_looks_work_whatever_becomes_of_the_waits_between_them(tmp_path, reason):
+    async def story(world):
+        waits = []
+
+        async def wait(_seconds):
+            waits.append(world.clock.steady())
+            raise MailboxUnreadable(reason, "no IDLE today")
+
+        world.reader.wait = wait
+        for _ in range(20):
+            await world.clock.sleep(10.0)
+            assert world.watcher.status.up
+        assert await world.send_and_wait(60) == "delivered"
+        assert len(waits) < 60, "a wait that fails at once is no reason to look without end"
+
+    in_a_world(tmp_path, story, a_check(limits=PATIENT))
+
+
 def test_a_mailbox_in_which_nothing_may_be_deleted_can_still_be_read(tmp_path):
     async def story(world):
         async def refuse(_):

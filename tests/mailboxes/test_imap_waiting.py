@@ -60,6 +60,30 @@ class Idling:
                 await peer.say(tag + b" OK done\r\n")
 
 
+# Refusal
+
+
+@pytest.mark.parametrize("refusal", [b" NO too many sessions that listen", b" BAD unknown command IDLE"])
+async def test_a_server_that_refuses_to_idle_stays_connected_and_is_not_asked_again(scripted, reader_for, kit, refusal):
+    async def server(peer):
+        await peer.begin()
+        await peer.expect(rb"IDLE")
+        await peer.say(peer.tag + refusal + b"\r\n")
+        for _ in range(2):
+            await peer.answer(rb"NOOP")
+            await peer.answer(rb"UID FETCH")
+        await peer.gone()
+
+    reader = reader_for(await scripted(server))
+    assert not await reader.wait(0.02)
+    await reader.look("INBOX", "7:4", since=kit.LONG_AGO)
+    assert not await reader.wait(0.02)
+    await reader.look("INBOX", "7:4", since=kit.LONG_AGO)
+    waiting = asyncio.ensure_future(reader.wait(30))
+    reader.wake()
+    assert not await waiting
+
+
 # News
 
 

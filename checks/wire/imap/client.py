@@ -91,13 +91,18 @@ class Wire(imaplib.IMAP4):
         """Tell whether the server is in IDLE."""
         return self._idle_tag is not None
 
-    def start_idle(self) -> None:
-        """Send IDLE (RFC 2177) and read up to the continuation; Exchange may report messages before it."""
+    def start_idle(self) -> bool:
+        """Send IDLE (RFC 2177) and read up to the continuation; Exchange may report messages before it.
+
+        Return whether the server listens: it may refuse what it lists (a proxy in front of it, a limit of sessions).
+        """
         tag = self._idle_tag = self._command("IDLE")
         while self._get_response() is not None:
             if self.tagged_commands[tag]:
                 self._idle_tag = None
-                raise self.error("IDLE refused")
+                self._check_bye()
+                return False
+        return True
 
     def hear(self) -> None:
         """Process the lines that have arrived."""

@@ -16,7 +16,8 @@ def listen(folder: str, until: float, interrupted: Callable[[], bool], session: 
     """Wait for news of *folder* by IDLE (RFC 2177); False at *until*, or once *interrupted* says so.
 
     *interrupted* is asked after every ring of the session's doorbell. A server without IDLE tells no news of its own
-    accord, nor does one that has ended IDLE by itself: there the time passes, unless the connection is closed.
+    accord, nor does one that refuses it, or has ended it by itself: there the time passes, unless the connection is
+    closed.
     """
     steady = session.transport.steady
     while not interrupted():
@@ -39,8 +40,9 @@ def listen(folder: str, until: float, interrupted: Callable[[], bool], session: 
 
 
 def _start(session: Session) -> None:
-    if session.client.has_capability("IDLE"):
-        session.dialogue.exchange("start IDLE", session.client.wire.start_idle)
+    """Start IDLE; a refusal is no failure of the connection, and holds for as long as that lasts."""
+    if session.idles and session.client.has_capability("IDLE"):
+        session.idles = session.dialogue.exchange("start IDLE", session.client.wire.start_idle)
 
 
 def _hear(session: Session) -> None:

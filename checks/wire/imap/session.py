@@ -55,6 +55,7 @@ class Session:
     Every method raises `MailboxUnreadable`; after that the session is good for nothing but to be closed.
     `overheard` tells whether the server has said news in answers to other questions since the last look: it says
     each only once, so that IDLE would wait for them in vain. `hurried` is set while they are being looked into.
+    `idles` is unset once the server has refused to IDLE.
     """
 
     def __init__(self, server: Server, opening: Opening, doorbell: Doorbell, steady: Callable[[], float]) -> None:
@@ -62,6 +63,7 @@ class Session:
         self.dialogue = Dialogue(self.transport, server.timeout)
         self.overheard = False
         self.hurried = False
+        self.idles = True
         self._selected: Folder | None = None
         try:
             self.client = self._greeted(server, opening.context)
