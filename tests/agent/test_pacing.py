@@ -1,0 +1,36 @@
+"""When a watcher looks for canaries, and for how long it remembers them."""
+
+from __future__ import annotations
+
+from agent.watch.pacing import Pacing
+
+
+def test_a_path_that_loses_its_mail_fills_no_memory_while_others_are_busy():
+    pacing = Pacing()
+    largest = 0
+    for number in range(2000):
+        now = number * 0.1
+        pacing.expect(f"good{number}", "good", now)
+        pacing.expect(f"lost{number}", "bad", now)
+        pacing.found(f"good{number - 10}", now)
+        pacing.looked(now, now + 0.01)
+        pacing.next_at()
+        largest = max(largest, len(pacing._awaited))
+    assert largest < 100, "the looks of a canary end a few seconds after it was accepted"
+
+
+def test_a_canary_that_the_last_planned_look_finds_still_teaches_its_path():
+    """The look serves the plan only after it has told what it found."""
+    pacing = Pacing()
+    for number in range(5):
+        began = 100.0 * number
+        pacing.expect(f"canary{number}", "relay", began)
+        while (due := pacing.next_at()) is not None and due < began + 5.0:
+            pacing.looked(due, due)
+        assert due is not None
+        pacing.found(f"canary{number}", began + 5.0)
+        pacing.looked(due, due)
+    pacing.expect("next", "relay", 1000.0)
+    first = pacing.next_at()
+    assert first is not None
+    assert first > 1004.0
