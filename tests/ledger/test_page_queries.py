@@ -23,6 +23,7 @@ QUESTIONS = {
     "since when checks fail": Questions.failing_since,
     "the canaries of a check": lambda asked: asked.canaries("relay", limit=50),
     "older canaries of a check": lambda asked: asked.canaries("relay", before=-5, limit=50),
+    "a sample of a check": lambda asked: asked.sampled("relay", T0 - 86400),
     "one canary": lambda asked: asked.case("aaaaaaaaaaaaaaaa"),
     "a made-up past": Questions.has_simulated,
 }
@@ -61,3 +62,20 @@ def test_no_question_of_a_page_walks_through_all_canaries(url, question):
     # the index of those in flight is short; any other walk grows with history
     walks = [(step, statement) for step, statement in plans if re.match(r"SCAN canaries(?!.*ix_canaries_due)", step)]
     assert walks == []
+
+
+def test_a_sample_of_two_days_is_bounded_spread_over_all_of_them_and_has_every_failure(url):
+    engine = readers(url)
+    with engine.connect() as connection:
+        asked = Questions(connection)
+        every = asked.canaries("relay", limit=100_000)
+        found = asked.sampled("relay", T0 - 2 * 86400)
+    engine.dispose()
+
+    failures = {one.seq for one in every if one.verdict == "fail"}
+    assert failures <= {one.seq for one in found}
+    assert [one.seq for one in found] == sorted({one.seq for one in found}, reverse=True)
+    assert {one.seq for one in found} <= {one.seq for one in every}
+    assert found[-1].started - every[-1].started < 7200
+    assert every[0].started - found[0].started < 7200
+    assert len(found) <= 300 + len(failures)
