@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from agent.ledger.cases import CaseFile
+from agent.ledger.cases import CanaryRecord, CaseFile
 from agent.server_words import clock_lines
 from agent.status import AgentView
 from agent.web import figures, message
@@ -18,6 +18,7 @@ from checks.core.model import Accepted, Attempt, Outcome, Refused, Reply, TlsFac
 from checks.core.token import VERSION
 from checks.knowledge import Diagnosis, diagnose_outcome
 
+_GRAPH = "graph_send"
 _MAY_HAVE_LEFT = frozenset({Outcome.LOST, Outcome.INDETERMINATE, Outcome.UNOBSERVED})
 
 
@@ -42,8 +43,9 @@ class Line:
 class CanaryPage:
     """Everything on the page. `clocks` says what servers' clocks tell, by label.
 
-    `pruned` tells that there was evidence and it is gone. `message_id` is empty where the ledger does not have it, of
-    canaries that an earlier version sent; their `subject` is only its beginning.
+    `pruned` tells that there was evidence and it is gone. `message_id` is empty where it is not known: Exchange
+    gives mail of Graph one of its own, and of canaries that an earlier version sent only the beginning of the
+    `subject` is on record.
     """
 
     version: str
@@ -70,6 +72,7 @@ def compose(view: AgentView, case: CaseFile) -> CanaryPage:
     outcome = Outcome(record.outcome) if record.outcome else None
     tried = attempt if isinstance(attempt, Accepted | Refused) else None
     known = case.transcript or (tried.transcript if tried else None)
+    mail = message.read(case.headers) if case.headers else None
     return CanaryPage(
         version=view.version,
         case=case,
@@ -83,13 +86,19 @@ def compose(view: AgentView, case: CaseFile) -> CanaryPage:
         tls=known.tls if known else None,
         dialogue=[Line(one.at - known.began_at, one.who, one.text) for one in known.dialogue] if known else (),
         waterfall=figures.waterfall(figures.bars(record)),
-        mail=message.read(case.headers) if case.headers else None,
+        mail=mail,
         clocks=list(clock_lines(case.servers)) if case.servers else (),
-        message_id=message_id(record.token, record.check.sender) if record.token else "",
+        message_id=(mail.message_id if mail else "") or _as_sent(record),
         subject=subject(record.token or f"{VERSION}.{record.canary}"),
         timeline=sorted(_timeline(case), key=lambda event: event.at),
         pruned=_pruned(case),
     )
+
+
+def _as_sent(record: CanaryRecord) -> str:
+    """Write the Message-ID that it was sent with; empty where Exchange gives it another, or it is not on record."""
+    own = record.check.method != _GRAPH and record.token
+    return message_id(record.token, record.check.sender) if own else ""
 
 
 def _pruned(case: CaseFile) -> bool:

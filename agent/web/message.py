@@ -15,11 +15,15 @@ _MOST_LINES = 400
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """The Received chain (oldest first), the results of authentication, the filter's words, and the lines as sent."""
+    """The Received chain (oldest first), the results of authentication, the filter's words, and the lines as sent.
+
+    `message_id` is what the message came to be known by: Exchange gives mail of Graph one of its own.
+    """
 
     hops: Sequence[Hop]
     authentication: Sequence[tuple[str, str]]
     filtering: Sequence[tuple[str, str]]
+    message_id: str
     lines: Sequence[str]
 
 
@@ -41,5 +45,6 @@ def read(headers: bytes) -> Mail:
         hops=received_chain(parsed),
         authentication=sorted(authentication(parsed).results().items()),
         filtering=[(name, str(value)) for name, value in words.items() if value is not None],
+        message_id=parsed.first("Message-ID") or "",
         lines=headers.decode("utf-8", "backslashreplace").splitlines()[:_MOST_LINES],
     )

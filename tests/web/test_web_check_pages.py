@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from support.make import a_canary, accepted
+from support.make import a_canary, a_check, accepted
 from web.scene import CHECKS, HOSTILE, NOW, a_scene
 from web.test_web_status_page import read
 
@@ -205,3 +205,14 @@ async def test_a_ledger_that_cannot_be_read_is_told(serving, agent, ledger, file
 
     assert [answer.status for answer in answers] == [503, 503]
     assert "The ledger cannot be read" in answers[0].text
+
+
+async def test_mail_of_graph_is_traced_by_its_subject_for_exchange_gives_it_another_message_id(serving, agent, ledger):
+    agent.view = await a_scene(ledger, each=2)
+    canary = replace(a_canary(a_check("graph", method="graph_send"), at=NOW - 100.0), key="k1", signature="s" * 43)
+    await ledger.start(canary)
+    async with serving() as client:
+        page = await read(client, f"/canaries/{canary.id}")
+
+    assert "Message-ID of Exchange's own making: the subject finds it" in page.text
+    assert f"Subject Mail flow canary rc1.{canary.id}.graph.k1.{'s' * 43}" in page.text

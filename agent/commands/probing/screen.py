@@ -15,7 +15,7 @@ from agent.log import plain
 from agent.server_words import server_lines
 from agent.words import told
 from checks.core import refusal
-from checks.core.message import message_id
+from checks.core.message import message_id, subject
 from checks.core.model import Accepted, Attempt, Check, Refused, Stage, StageTiming, Untried, Verdict
 from checks.ports import Endpoint
 
@@ -127,8 +127,8 @@ class Screen:
             for what, text in server_lines(result.case.servers):
                 self._row(_Row(what, None, text))
         if result.verdict is not Verdict.PASS and result.case is not None and result.case.token:
-            found_by = message_id(result.case.token, result.check.sender)
-            self._console.print(Text(f"{_INDENT}{'message-id':<20} {found_by}"), soft_wrap=True)
+            label, found_by = _trace(result.check, result.case.token)
+            self._console.print(Text(f"{_INDENT}{label:<20} {found_by}"), soft_wrap=True)
         for note in result.notes:
             self._line(f"{_INDENT}note: {short(note)}", "yellow")
         style = STYLES[result.verdict]
@@ -169,6 +169,13 @@ class Screen:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+def _trace(check: Check, token: str) -> tuple[str, str]:
+    """Tell what a message trace finds it by: Exchange gives mail of Graph a Message-ID of its own."""
+    if check.method == "graph_send":
+        return "subject", subject(token)
+    return "message-id", message_id(token, check.sender)
 
 
 def _stages(attempt: Attempt) -> Iterator[_Row]:
