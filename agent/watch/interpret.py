@@ -89,11 +89,8 @@ class Interpreter:
             elif proven is not None:
                 found.ignored[proven] += 1
         await self._take_sightings(found, ours, known, seen_at=seen_at, after_at=after_at)
-        own = {message.ref for message, _ in ours}
         for message, headers in parsed:
-            if message.ref in own and HEADER in headers:
-                continue  # sent by us: there is nothing in it about another canary
-            if recognise.answers(headers) or notices.may_be_bounce(message.headers):
+            if _may_be_bounce(message, headers):
                 await self._take_bounce(found, message.ref, seen_at)
         self._fetches.forget(message.ref for message in messages)
         return found
@@ -110,7 +107,8 @@ class Interpreter:
         """Name the canary of ours that the message at *ref* is a bounce of, by a fresh look; None if it is none."""
         content = None if self._fetches.given_up(ref) else await self._fetches.content(ref, _BOUNCE_BYTES)
         notice = None if content is None else _unharmed(notices.classify, content, None)
-        return None if notice is None else await self._bounced(notice)
+        canary = None if notice is None else await self._bounced(notice)
+        return None if canary is None else canary.id
 
     def given_up(self, ref: MessageRef) -> bool:
         """Tell whether the message at *ref* cannot be fetched, so that nobody knows what it is."""
@@ -197,10 +195,9 @@ class Interpreter:
         canary = None if notice is None else await self._bounced(notice)
         if notice is None or canary is None:
             return
-        recipient = notice.recipients[0] if notice.recipients else None
-        kind = notice.suspected or notice.kind
+        kind, recipient = notices.fate_of(notice, canary.recipient)
         bounce = Bounce(
-            canary=canary,
+            canary=canary.id,
             seen_at=seen_at,
             final=kind is notices.Kind.BOUNCE,
             action=recipient.action if recipient else kind.value,
@@ -209,7 +206,7 @@ class Interpreter:
         )
         found.bounces.append(FoundBounce(bounce=bounce, ref=ref))
 
-    async def _bounced(self, notice: notices.Notification) -> str | None:
+    async def _bounced(self, notice: notices.Notification) -> KnownCanary | None:
         """Name the canary that a notice is about, proven by the signature; None for other people's bounces."""
         claims = recognise.claims(notice.returned())
         if notice.kind in {notices.Kind.BOUNCE, notices.Kind.DELAYED}:
@@ -219,7 +216,16 @@ class Interpreter:
             return None
         known = await self._known(claims)
         proven = recognise.prove(claims, self._sent(known), self.secrets)
-        return proven.id if isinstance(proven, Genuine) and proven.id in known else None
+        return known.get(proven.id) if isinstance(proven, Genuine) else None
+
+
+def _may_be_bounce(message: RawMessage, headers: Headers) -> bool:
+    """Tell whether a message is worth a fetch of its own.
+
+    A canary says that a machine sent it, as a bounce does; the field of its own tells it apart, whosever it is. A
+    bounce that copies this field from what it returns still has the marks of an answer.
+    """
+    return recognise.answers(headers) or (HEADER not in headers and notices.may_be_bounce(message.headers))
 
 
 def _claims(headers: Headers) -> Sequence[Token]:

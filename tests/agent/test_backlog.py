@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from support.make import a_canary
 from support.world import in_a_world
+
+from checks.core import message, token
 
 
 def test_no_canary_of_our_own_is_fetched_whole_in_search_of_a_bounce(tmp_path):
@@ -21,5 +24,27 @@ def test_no_canary_of_our_own_is_fetched_whole_in_search_of_a_bounce(tmp_path):
         for _ in range(5):
             assert await world.send_and_wait() == "delivered"
         assert len(whole) == 1, "the one that is not ours may be a bounce"
+
+    in_a_world(tmp_path, story)
+
+
+def test_canaries_of_another_site_are_not_fetched_whole_either(tmp_path):
+    async def story(world):
+        async def content(ref, _limit):
+            raise AssertionError(f"{ref} was fetched")
+
+        world.reader.content = content
+        for _ in range(50):
+            theirs = a_canary(world.check)
+            minted = token.mint(
+                theirs.id,
+                theirs.check.name,
+                theirs.check.recipient,
+                key="other",
+                secret=b"another site's secret, of 32 bytes",
+            )
+            world.tenant.deliver(message.compose(theirs, minted))
+        assert await world.send_and_wait() == "delivered"
+        assert await world.total("messages_ignored", reason="foreign") == 50
 
     in_a_world(tmp_path, story)

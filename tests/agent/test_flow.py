@@ -352,6 +352,40 @@ def test_a_notice_of_delay_is_recorded_and_the_canary_is_still_awaited(tmp_path)
     tell(tmp_path, story)
 
 
+def test_a_report_on_a_forwarded_copy_ends_no_canary_that_was_delivered(tmp_path):
+    forwarded = b"\r\nFinal-Recipient: rfc822; somebody@elsewhere.example\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+
+    async def story(world):
+        world.path.fate = Fate(delay=20)
+        canary = await world.send()
+        head = world.path.sent[0].partition(b"\r\n\r\n")[0]
+        world.tenant.deliver(a_report(b"delivered", b"2.0.0", forwarded, head), delay=-1)
+        await world.clock.sleep(15)
+        assert await world.outcome(canary) == ""
+        assert [(row.final, row.action) for row in await _bounces_of(world, canary)] == [(False, "delivered")]
+        world.tenant.mails[0].uid = world.tenant.uids = 3
+        await world.clock.sleep(60)
+        assert await world.outcome(canary) == "delivered"
+
+    tell(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    "field", [b"X-Failed-Recipients: canary@outside.example\r\n", b"In-Reply-To: <a@b.example>\r\n"]
+)
+def test_a_bounce_that_copies_the_field_of_the_canary_is_still_one(tmp_path, field):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        head = world.path.sent[0].partition(b"\r\n\r\n")[0]
+        own = next(line for line in head.split(b"\r\n") if line.startswith(b"X-Relaycanary: "))
+        world.tenant.deliver(own + b"\r\n" + field + a_report(b"failed", b"5.1.1", b"", head))
+        await world.clock.sleep(60)
+        assert await world.outcome(canary) == "bounced"
+
+    tell(tmp_path, story)
+
+
 def test_a_forged_bounce_concludes_nothing(tmp_path):
     async def story(world):
         world.path.fate = Fate(copies=0)

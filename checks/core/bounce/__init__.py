@@ -6,6 +6,7 @@ a canary's signature, which message it is about; that is the caller's part.
 """
 
 from checks.core.bounce.classify import classify, may_be_bounce
+from checks.core.bounce.fate import fate_of
 from checks.core.bounce.model import Kind, Notification, Recipient
 
-__all__ = ["Kind", "Notification", "Recipient", "classify", "may_be_bounce"]
+__all__ = ["Kind", "Notification", "Recipient", "classify", "fate_of", "may_be_bounce"]

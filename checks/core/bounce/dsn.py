@@ -9,6 +9,9 @@ from checks.core.headers.fields import Headers, parse_headers
 from checks.core.reply import clean_text
 
 MAX_RECIPIENTS = 100
+FAILED = frozenset({"failed", "error", "fail", "failure"})
+"""Actions that say that delivery failed for good; RFC 3464 has the first only."""
+
 _MAX_NAME = 255
 _MAX_REPORT = 262_144
 
@@ -116,6 +119,6 @@ def _name(value: str | None) -> str | None:
 def worst_action(recipients: Sequence[Recipient]) -> str | None:
     """What a report amounts to: `failed` if any recipient failed, else `delayed` if any is delayed, else None."""
     actions = {recipient.action for recipient in recipients}
-    if actions & {"failed", "error", "fail", "failure"}:
+    if actions & FAILED:
         return "failed"
     return "delayed" if "delayed" in actions else None
