@@ -229,7 +229,7 @@ def dns_rows() -> Iterator[Row]:
 # ---- the mailbox
 
 ON_IMAP = (Act.REFUSE, Act.BYE, *SILENCE)
-FAST_IMAP = {"login-5xx", "idle-bye"}
+FAST_IMAP = {"login-5xx", "idle-bye", f"{On.IDLE}-{Act.REFUSE}"}
 RECOVERED = {"canaries_recovered": 1}
 UP = {"mailbox_up mailbox=outside": 1.0, "mailbox_up mailbox=noreply": 1.0}
 
@@ -249,7 +249,7 @@ def _unreadable(name: str, fault: imap_proxy.Fault, *, lose: bool = False, fast:
     )
 
 
-def _read(name: str, breaks: Breakage, *, fast: bool = True, **more: Mapping[str, int]) -> Row:
+def _read(name: str, breaks: Breakage, *, fast: bool = True, **more: Mapping[str, float]) -> Row:
     """A mailbox that can be read all the same."""
     return Row(name=f"mailbox-{name}", breaks=breaks, outcome=Outcome.DELIVERED, verdict=PASS, fast=fast, **more)
 
@@ -270,7 +270,9 @@ def mailbox_rows() -> Iterator[Row]:
     yield _unreadable("any-hang", imap_proxy.Fault(on=On.ANY, act=Act.HANG))
     for act in ON_IMAP:
         name = f"{On.IDLE}-{act}"
-        yield _read(name, breakage.Imap(imap_proxy.Fault(on=On.IDLE, act=act)), fast=name in FAST_IMAP)
+        refused = UP | {"mailbox_up mailbox=inbox": 1.0} if act is Act.REFUSE else {}
+        idle = breakage.Imap(imap_proxy.Fault(on=On.IDLE, act=act))
+        yield _read(name, idle, fast=name in FAST_IMAP, shows=refused)
     no_junk = imap_proxy.Fault(on=On.SELECT, act=Act.REFUSE, about=rb"Junk")
     yield _unreadable("folder-missing-and-mail-lost", no_junk, lose=True, fast=True)
     yield _read("folder-missing", breakage.Imap(no_junk, blind=True), fast=False)
