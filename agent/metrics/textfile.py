@@ -50,8 +50,14 @@ class Textfile:
 
     async def _write(self, metrics: Sequence[bytes]) -> None:
         problem = ""
+        writing = asyncio.ensure_future(asyncio.to_thread(_replace, self._file, metrics))
         try:
-            await asyncio.to_thread(_replace, self._file, metrics)
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # the thread goes on, and would put the file in its place after it was removed
+            with suppress(OSError):
+                await writing
+            raise
         except OSError as error:
             problem = error.strerror or type(error).__name__
         if problem and problem != self._problem:

@@ -8,8 +8,9 @@ import os
 import re
 import stat
 import subprocess
+import threading
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import isnan
 from pathlib import Path
@@ -58,6 +59,35 @@ async def test_the_file_appears_whole_readable_by_all_and_goes_away_with_the_age
     finally:
         os.umask(before)
     assert set(seen) == {(b"one 1\n" + b"two 2\n" * 50_000, 0o644)}
+    assert list(tmp_path.iterdir()) == []
+
+
+class Held(list[bytes]):
+    """What is to be written, of which the writing waits in the middle."""
+
+    def __init__(self) -> None:
+        super().__init__([b"one 1\n"])
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.begun.set()
+        assert self.go_on.wait(60)
+        return super().__iter__()
+
+
+async def test_an_agent_that_stops_while_it_writes_leaves_no_file_behind(tmp_path: Path) -> None:
+    metrics = Held()
+
+    async def tell() -> Sequence[bytes]:
+        return metrics
+
+    task = asyncio.create_task(Textfile(tmp_path / "relaycanary.prom", 60.0, tell, SystemClock()).run())
+    assert await asyncio.to_thread(metrics.begun.wait, 60)
+    task.cancel()
+    await asyncio.sleep(0)
+    metrics.go_on.set()
+    with suppress(asyncio.CancelledError):
+        await task
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,12 +13,14 @@ from rules.test_alert_rules import exported
 
 from agent.config import alerts as alerts_section
 from agent.config import expectations, model
+from checks.core import expect, verdict
 from checks.core.model import Outcome, Verdict
 from checks.settings import Section
 
 BOOKS = sorted((DASHBOARDS / "runbooks").glob("*.md"))
 FROM_SETTINGS = {"RelaycanaryCheckMissing"}
 """Alerts that only `relaycanary rules` makes, of what is configured."""
+REASONS = {verdict.TIMELINESS_UNOBSERVED, expect.ATTRIBUTION_UNOBSERVED, expect.EVIDENCE_UNOBSERVED}
 every_book = pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
 
 
@@ -54,7 +56,7 @@ def test_a_runbook_names_only_alerts_settings_metrics_and_outcomes_that_exist(bo
     text = book.read_text()
     assert set(re.findall(r"\bRelaycanary[A-Z]\w+", text)) <= named()
     assert set(re.findall(r"\brelaycanary_\w+", text)) <= exported()
-    known = settings() | set(Outcome) | set(Verdict)
+    known = settings() | set(Outcome) | set(Verdict) | REASONS
     words = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text)) | set(
         re.findall(r"^\| ([a-z]+_[a-z]+) \|", text, re.MULTILINE)
     )
