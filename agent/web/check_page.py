@@ -144,7 +144,7 @@ def compose(view: AgentView, known: Known, name: str, before: int | None, chosen
         listed=known.listed[:ROWS],
         older=known.listed[ROWS - 1].seq if len(known.listed) > ROWS else None,
         paged=before is not None,
-        simulated=any(one.simulated for one in (*known.newest, *known.listed)),
+        simulated=any(one.simulated for one in (*known.newest, *known.charted, *known.listed)),
         silenced=silence_of(known.silences, configured.check, view) if configured else None,
     )
 
