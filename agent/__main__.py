@@ -70,7 +70,9 @@ def _init(  # noqa: PLR0913, PLR0917 - one option for each answer
     output: Annotated[Path, typer.Option("--output", "-o", help="The settings file to write.")] = Path(
         "relaycanary.yaml"
     ),
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file if it is there; it is kept as FILE.1.")
+    ] = False,
     domain: Annotated[str | None, typer.Option(help="The domain that mail is sent from.")] = None,
     recipients: Annotated[Literal["inside", "outside"] | None, typer.Option(help="Who is sent to.")] = None,
     licensed: Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -60,21 +62,41 @@ def history(directory: Path, span: str, *, wait: bool = False) -> int:
         return 1
     if not wait:
         print(_told(written, directory))
-    if written:
-        _report(settings, aloud=not wait)
+    elif written:
+        return keep_report(directory)
     return 0
 
 
-def _report(settings: Settings, *, aloud: bool) -> None:
-    """Keep the report of the last complete week, so that the list of reports is not empty; say so if *aloud*."""
+def keep_report(directory: Path) -> int:
+    """Keep the report of the last complete week of the lab in *directory*: the list of reports is not empty then.
+
+    Returns:
+        The exit code: 0, or 1 if it cannot be made or kept.
+    """
     try:
+        settings = load(directory / "relaycanary.yaml")
         figures = figures_of(settings, Choice())
         keep(archive_of(settings), figures, forms.document(figures))
+    except SettingsError as error:
+        output.complain(error.problems)
+        return 1
     except (LedgerError, ArchiveError, forms.FormsMissing) as error:
         output.say(f"the made-up past has no report: {error}")
+        return 1
+    return 0
+
+
+def report_beside(directory: Path) -> None:
+    """Have a process of its own keep that report, unless there is one: nobody who made up a past waits for it."""
+    archive = archive_of(load(directory / "relaycanary.yaml"))
+    if archive.issues():
         return
-    if aloud:
-        print(f"its report {figures.name} is kept in the archive")
+    command = [sys.executable, "-m", "agent", "lab", "--keep-report", "--directory", str(directory)]
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
+    )
+    print(f"the report of its last complete week is being made; it will be in {plain(str(archive.folder))}")
 
 
 def _told(written: int, directory: Path) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import errno
+import itertools
 import os
 import secrets
 import sys
@@ -101,12 +103,26 @@ def _write(file: Path, composed: Composed) -> tuple[tuple[Path, ...], tuple[Prob
         _make(fresh, composed.text)
         warnings = load(fresh).warnings
         fresh.chmod(_READABLE)
+        if os.path.lexists(file):
+            output.say(f"{file} is replaced; what it said is kept as {_keep(file)}")
         fresh.replace(file)
     except SettingsError as error:
         raise SettingsError(_named(file, error.problems)) from None
     finally:
         fresh.unlink(missing_ok=True)
     return (file, *made), _named(file, warnings)
+
+
+def _keep(file: Path) -> Path:
+    """Give the file that is there a second name, which it keeps when another takes its place."""
+    for number in itertools.count(1):
+        copy = file.with_name(f"{file.name}.{number}")
+        try:
+            os.link(file, copy, follow_symlinks=False)
+        except FileExistsError:
+            continue
+        return copy
+    raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), file)
 
 
 def _named(file: Path, problems: Sequence[Problem]) -> tuple[Problem, ...]:

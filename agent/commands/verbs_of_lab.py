@@ -26,12 +26,21 @@ def _lab(
     history: Annotated[str | None, typer.Option("--history", help="Make up a past, like 35d, and end.")] = None,
     until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
     wait: Annotated[bool, typer.Option("--wait", hidden=True)] = False,
+    keep_report: Annotated[bool, typer.Option("--keep-report", hidden=True)] = False,
 ) -> None:
     """Run the simulated tenant alone, until SIGTERM, or change the one that runs."""
+    if context.invoked_subcommand is None and keep_report:
+        from agent.commands.history import keep_report as keep
+
+        raise typer.Exit(keep(directory))
     if context.invoked_subcommand is None and history is not None:
         from agent.commands.history import history as make_up
+        from agent.commands.history import report_beside
 
-        raise typer.Exit(make_up(directory, history, wait=wait))
+        code = make_up(directory, history, wait=wait)
+        if code == 0 and not wait:
+            report_beside(directory)
+        raise typer.Exit(code)
     if context.invoked_subcommand is None:
         from agent.commands.lab import lab
 

@@ -52,8 +52,11 @@ class History:
         """Read the checks as they were when their canaries started, by the number of their specification."""
         return {row.id: records.load_check(row.check) for row in self.connection.execute(select(specs))}
 
-    def canaries(self, span: Span) -> Iterator[Sequence[CanaryRow]]:
-        """Walk through the canaries of *span* in order of their start, a page at a time; never all in memory."""
+    def canaries(self, span: Span, share: float = 1.0) -> Iterator[Sequence[CanaryRow]]:
+        """Walk through the canaries of *span* in order of their start, a page at a time; never all in memory.
+
+        With a *share* below 1, only through as many of them, drawn by their numbers and always the same.
+        """
         seen, accepted = canaries.c.outcome.in_(_SEEN), canaries.c.attempt_kind == "accepted"
         query: Select[Any] = (
             select(
@@ -66,7 +69,7 @@ class History:
                 case((accepted, _of_stages("stage"))),
                 case((accepted, _of_stages("seconds"))),
             )
-            .where(_started_in(span))
+            .where(_started_in(span), _drawn(share))
             .order_by(canaries.c.started_wall)
         )
         streaming = {"stream_results": True, "max_row_buffer": _PAGE}
@@ -102,20 +105,49 @@ class History:
         )
         return [LatencyCount(row[0], row[1], float(row[2]), row[3]) for row in rows]
 
-    def header_counts(self, span: Span, *, hops: bool) -> Sequence[HeaderCount]:
-        """Count the canaries of *span* whose headers were read, by what stands in them; delays only with *hops*."""
+    def header_counts(self, span: Span, *, hops: bool, share: float = 1.0) -> Sequence[HeaderCount]:
+        """Count the canaries of *span* whose headers were read, by what stands in them.
+
+        Delays and the hour are told only with *hops*; for *share*, see `canaries`.
+        """
         places = [f"$.hops[{place}].delay" for place in range(1, MAX_HOPS)]
         delays = func.json_extract(sightings.c.findings, *places) if hops else literal("[]")
         results = func.json_extract(sightings.c.findings, "$.results")
+        scl = func.json_extract(sightings.c.findings, "$.scl").label("scl")
+        marked = func.json_extract(sightings.c.findings, "$.marked_junk").is_not(None).label("marked")
         inner = sightings.alias()
         first = select(func.min(inner.c.seq)).where(inner.c.canary == canaries.c.id).scalar_subquery()
         rows = self.connection.execute(
-            select(canaries.c.spec.label("spec"), results.label("results"), delays.label("delays"), func.count())
+            select(
+                canaries.c.spec.label("spec"),
+                results.label("results"),
+                delays.label("delays"),
+                (cast((canaries.c.started_wall - span.since) / _HOUR, Integer) if hops else literal(0)).label("hour"),
+                scl,
+                marked,
+                func.count(),
+            )
             .select_from(canaries.join(sightings, sightings.c.seq == first))
-            .where(_started_in(span), sightings.c.findings.is_not(None))
-            .group_by("spec", "results", "delays")
+            .where(_started_in(span), _drawn(share), sightings.c.findings.is_not(None))
+            .group_by("spec", "results", "delays", "hour", "scl", "marked")
         )
-        return [HeaderCount(spec, json.loads(stamped or "{}"), json.loads(late), n) for spec, stamped, late, n in rows]
+        return [
+            HeaderCount(spec, json.loads(stamped or "{}"), json.loads(late), hour, level, bool(junk), n)
+            for spec, stamped, late, hour, level, junk, n in rows
+        ]
+
+    def newest_hosts(self, span: Span) -> Mapping[int, Sequence[str | None]]:
+        """Name, by specification, the hosts that the newest canary of *span* passed, from the sender on."""
+        newest = (
+            select(func.max(canaries.c.seq)).where(_started_in(span), canaries.c.outcome.in_(_SEEN)).group_by("spec")
+        )
+        rows = self.connection.execute(
+            select(canaries.c.spec, sightings.c.findings)
+            .select_from(canaries.join(sightings, sightings.c.canary == canaries.c.id))
+            .where(canaries.c.seq.in_(newest), sightings.c.findings.is_not(None))
+            .order_by(sightings.c.seq.desc())
+        )
+        return {spec: [hop.get("by") for hop in json.loads(found).get("hops", ())] for spec, found in rows}
 
     def unknown_counts(self, span: Span) -> Sequence[UnknownCount]:
         """Count the canaries of *span* whose fate is unknown, by why."""
@@ -268,6 +300,13 @@ class History:
 
 def _started_in(span: Span) -> ColumnElement[bool]:
     return (canaries.c.started_wall >= span.since) & (canaries.c.started_wall < span.until)
+
+
+def _drawn(share: float) -> ColumnElement[bool]:
+    """Draw canaries by their numbers, multiplied so that neighbours come apart (Knuth's multiplicative hash)."""
+    if share >= 1.0:
+        return true()
+    return (func.abs(canaries.c.seq) * 2_654_435_761) % 2**32 < int(share * 2**32)
 
 
 def _of_stages(field: str) -> ColumnElement[Any]:

@@ -68,12 +68,17 @@ class HeaderCount:
     """How many canaries of one specification had the same in their headers when they were first seen.
 
     `results` is what the receiver stamped, by mechanism. `delays` are the seconds to the second hop from the sender, to
-    the third, and so on, by the clocks of the two hosts; None for what they do not say.
+    the third, and so on, by the clocks of the two hosts; None for what they do not say. `hour` is
+    that of the span in which they were started. `scl` is the spam confidence
+    level that was stamped, and `junk` tells that the service filed it as junk by a mark of its own.
     """
 
     spec: int
     results: Mapping[str, str]
     delays: Sequence[float | None]
+    hour: int
+    scl: int | None
+    junk: bool
     n: int
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ ENOUGH = 100
 """Fewer canaries than this on either side tell nothing about a change."""
 
 _RESAMPLES = 2000
+_FAR_BELOW = 0.8  # of a quantile's share
 _SEED = 20_241  # the same rows give the same report
 
 
@@ -86,8 +88,7 @@ def of_quantile(now: HourlyLatencies, before: HourlyLatencies, share: float) -> 
     here, there = _Resampler(now.counts), _Resampler(before.counts)
     interval = None
     if enough:
-        random = np.random.default_rng(_SEED)
-        differences = here.resampled(share, random) - there.resampled(share, random)
+        differences = here.resampled(share, _SEED) - there.resampled(share, _SEED + 1)
         low, high = np.quantile(differences, (0.025, 0.975))
         interval = Interval(float(low), float(high))
     return Change(
@@ -125,15 +126,33 @@ class _Resampler:
             return None
         return float(self._quantiles(self._table.sum(axis=0, keepdims=True), share)[0])
 
-    def resampled(self, share: float, random: np.random.Generator) -> NDArray[np.float64]:
-        """Return the quantile of as many hours, drawn with replacement, again and again."""
-        hours = len(self._table)
-        weights = random.multinomial(hours, np.full(hours, 1.0 / hours), size=_RESAMPLES).astype(np.float64)
-        return self._quantiles(weights @ self._table, share)
+    def resampled(self, share: float, seed: int) -> NDArray[np.float64]:
+        """Return the quantile of as many hours, drawn with replacement, again and again.
+
+        What lies far below the quantile is one column: it is counted, and never the answer, unless hours differ so
+        much that the answer is no better than that.
+        """
+        reached = np.cumsum(self._table.sum(axis=0))
+        low = int(np.argmax(reached >= share * _FAR_BELOW * reached[-1]))
+        table = np.concatenate(
+            [self._table[:, : low + 1].sum(axis=1, keepdims=True), self._table[:, low + 1 :]], axis=1
+        )
+        return self._values[low:][self._places(_draws(len(table), seed) @ table, share)]
 
     def _quantiles(self, tables: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = self._values[self._places(tables, share)]
+        return found
+
+    @staticmethod
+    def _places(tables: NDArray[np.float64], share: float) -> NDArray[np.intp]:
         reached = np.cumsum(tables, axis=1)
         wanted = share * reached[:, -1:]
-        places = np.argmax(reached >= wanted, axis=1)
-        found: NDArray[np.float64] = self._values[places]
+        found: NDArray[np.intp] = np.argmax(reached >= wanted, axis=1)
         return found
+
+
+@lru_cache(maxsize=8)
+def _draws(hours: int, seed: int) -> NDArray[np.float64]:
+    """Draw as many hours with replacement, again and again: how often each was drawn."""
+    random = np.random.default_rng(seed)
+    return random.multinomial(hours, np.full(hours, 1.0 / hours), size=_RESAMPLES).astype(np.float64)

@@ -19,14 +19,16 @@ from agent.report.tables_of_events import (
     unknown_table,
     unobserved_table,
 )
-from agent.report.tables_of_headers import authentication_table, hops_table
+from agent.report.tables_of_headers import authentication_table, filtering_table, hops_table
 from agent.report.tables_of_paths import (
     changes_table,
+    compared_steps,
     ends_table,
     latency_table,
     nothing_of,
     objective_table,
     stages_table,
+    steps_table,
     weeks_table,
 )
 
@@ -167,7 +169,7 @@ def _authentication(figures: Figures) -> Sequence[Block]:
         "What the receiving servers stamped on the canaries (Authentication-Results), week by week: how many were "
         "stamped, and how many of them passed."
     )
-    return [Paragraph(said), authentication_table(figures)]
+    return [Paragraph(said), authentication_table(figures), Paragraph(_FILTER), filtering_table(figures)]
 
 
 def _latency(figures: Figures, pictures: Mapping[str, bytes]) -> Sequence[Block]:
@@ -178,11 +180,24 @@ def _latency(figures: Figures, pictures: Mapping[str, bytes]) -> Sequence[Block]
         Paragraph(f"Handing over, stage by stage, of the canaries that were accepted.{_those(figures)}"),
         stages_table(figures, drawn_paths(figures)),
         Paragraph(
-            "Between servers, hop by hop, by their own clocks: these may disagree, so a delay can be negative."
-            f"{_those(figures)}"
+            "Between servers, hop by hop, by their own clocks: these may disagree, so a delay can be negative. Hosts "
+            f"are those of the newest canary.{_those(figures)}"
         ),
         hops_table(drawn_paths(figures)),
+        *_steps(figures),
     ]
+
+
+def _steps(figures: Figures) -> Sequence[Block]:
+    """Name the stages and hops that have changed, where there are weeks before to tell."""
+    compared = [one for path in figures.paths for changes in path.changes for one in compared_steps(changes)]
+    if not compared:
+        return []
+    said = (
+        f"Stages and hops whose 95th percentile has changed, of {words.number(len(compared))} comparisons with the "
+        "week before and the 4 weeks before: one in twenty says so by chance."
+    )
+    return [Paragraph(said), steps_table(figures)]
 
 
 def _those(figures: Figures) -> str:
@@ -208,6 +223,7 @@ def _outcome_words(figures: Figures) -> str:
 
 
 _HEAT = "95th percentile of the end-to-end latency by weekday and hour of the day."
+_FILTER = "How sure Exchange's filter was that they are spam (SCL, from -1 to 9; junk from 5 on), in this period."
 _METHOD = (
     (
         "On time: the canary passed, or arrived in time and only a header was not as expected. Shares are of the "

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from agent import __version__
 from agent.ledger.history import History
-from agent.ledger.past import RunRecord, Span, UnknownCount
+from agent.ledger.past import HeaderCount, RunRecord, Span, UnknownCount
 from agent.report import incidents
 from agent.report.counts import Counts
 from agent.report.durations import by_hop, by_hour, summary
@@ -19,8 +19,10 @@ from agent.report.figures import (
     PARTS,
     Day,
     Figures,
+    Filtering,
     Objective,
     PathFigures,
+    Share,
     ends,
     part_of,
     verdict_words,
@@ -127,22 +129,37 @@ def _paths(history: History, period: Period, tally: Tally, wishes: Wishes) -> It
         whole.add(path)
     headers = history.header_counts(span, hops=True)
     results = results_by_path(headers, specs)
+    passed = {specs[spec].path: hosts for spec, hosts in sorted(history.newest_hosts(span).items())}
     reasons = _reasons(history.unknown_counts(span), specs)
-    before, mine = Before.read(history, period, specs), Compared.of(tally, whole, results)
+    before, mine = Before.read(history, period, specs), Compared.of(tally, whole, headers, results)
     for path in (whole, *(tally.paths[name] for name in sorted(tally.paths))):
         figures = _path(path, period, wishes.objective)
         stamped: dict[str, dict[str, int]] = {}
         for (mechanism, result), n in sorted(results.get(path.name, Counter()).items()):
             stamped.setdefault(mechanism, {})[result] = n
-        walked = [] if path is whole else by_hop(one for one in headers if specs[one.spec].path == path.name)
+        read = [one for one in headers if path is whole or specs[one.spec].path == path.name]
+        walked = [] if path is whole else by_hop(read, passed.get(path.name, ()))
         yield replace(
             figures,
             hops=walked,
             authentication=stamped,
+            filtering=_filtering(read),
             changes=before.changes(mine, period, path.name),
             weeks=before.trend(mine, period, path.name),
             unknown_reasons=dict(reasons.get(path.name, Counter()).most_common(_TOP_REASONS)),
         )
+
+
+def _filtering(counts: Sequence[HeaderCount]) -> Filtering:
+    """Count what the filter said, by level from the lowest on."""
+    levels: Counter[int | None] = Counter()
+    for one in counts:
+        levels[one.scl] += one.n
+    known = sorted(level for level in levels if level is not None)
+    scl = {str(level): levels[level] for level in known}
+    if None in levels:
+        scl[""] = levels[None]
+    return Filtering(scl=scl, junk=Share(sum(one.n for one in counts if one.junk), levels.total()))
 
 
 def _path(tally: PathTally, period: Period, objective: float) -> PathFigures:

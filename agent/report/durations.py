@@ -32,15 +32,16 @@ def by_hour(path: PathTally) -> Sequence[Hour]:
     return [Hour(hour=int(hour), latency=summary(part)) for hour, part in zip(found, parts, strict=True)]
 
 
-def by_hop(counts: Iterable[HeaderCount]) -> Sequence[Hop]:
-    """Summarise the delay to each hop."""
+def by_hop(counts: Iterable[HeaderCount], hosts: Sequence[str | None] = ()) -> Sequence[Hop]:
+    """Summarise the delay to each hop; *hosts* names those of the newest canary."""
+    names = dict(enumerate(hosts, start=1))
     hops: dict[int, dict[float, int]] = {}
     for one in counts:
         for hop, seconds in enumerate(one.delays, start=2):
             if seconds is not None:
                 mine = hops.setdefault(hop, {})
                 mine[seconds] = mine.get(seconds, 0) + one.n
-    return [Hop(hop=hop, latency=summary(_spread(mine))) for hop, mine in sorted(hops.items())]
+    return [Hop(hop=hop, latency=summary(_spread(mine)), host=names.get(hop)) for hop, mine in sorted(hops.items())]
 
 
 def _spread(counts: Mapping[float, int]) -> Numbers:

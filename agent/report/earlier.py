@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.ledger.history import History
 from agent.ledger.past import HeaderCount, Span
@@ -20,6 +22,8 @@ from checks.core.model import Check, Outcome
 
 _WEEKS = 4
 _LONG = 1000  # more hours than a week has: so that the hours of several weeks stay apart
+_DRAWN = 200_000
+"""Of how many canaries of an earlier week stages and hops are read at the most: they stand for the others."""
 _NOTHING = HourlyLatencies(())
 
 Results = Counter[tuple[str, str]]
@@ -33,6 +37,8 @@ class Compared:
     counts: dict[str, Counts] = field(default_factory=dict)
     latencies: dict[str, HourlyLatencies] = field(default_factory=dict)
     results: dict[str, Results] = field(default_factory=dict)
+    drawn: Mapping[str, PathTally] = field(default_factory=dict)
+    hops: dict[str, Mapping[int, HourlyLatencies]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, history: History, span: Span, specs: Mapping[int, Check]) -> Compared:
@@ -46,14 +52,31 @@ class Compared:
             for path in (row.path, OVERALL):
                 latencies.setdefault(path, []).append((row.hour, row.seconds, row.n))
         made.latencies = {path: HourlyLatencies(rows) for path, rows in latencies.items()}
+        number = history.count(span)
+        share = min(1.0, _DRAWN / number) if number else 1.0
+        drawn = Tally(since=span.since, specs=specs)
+        for page in history.canaries(span, share) if number else ():
+            drawn.take(page)
+        made.drawn = drawn.paths
+        made.hops = _hops(history.header_counts(span, hops=True, share=share) if number else (), specs)
         return made
 
     @classmethod
-    def of(cls, tally: Tally, whole: PathTally, results: dict[str, Results]) -> Compared:
+    def of(
+        cls, tally: Tally, whole: PathTally, headers: Sequence[HeaderCount], results: dict[str, Results]
+    ) -> Compared:
         """Take it from what was counted of the period itself."""
         paths = {**tally.paths, OVERALL: whole}
         counts = {name: path.counts for name, path in paths.items()}
-        return cls(counts, {name: _hourly(path) for name, path in paths.items()}, results)
+        hourly = {name: _hourly(path.hours.all(), path.seconds.all()) for name, path in paths.items()}
+        return cls(counts, hourly, results, tally.paths, _hops(headers, tally.specs))
+
+    def stage(self, path: str, stage: str) -> HourlyLatencies:
+        """Count how long a stage took; it is not kept, since it is large."""
+        tally = self.drawn.get(path)
+        if tally is None or stage not in tally.stages:
+            return _NOTHING
+        return _hourly(tally.stage_hours[stage].all(), tally.stages[stage].all())
 
     def week(self, path: str, period: Period) -> Week:
         """Tell what a table of weeks has of *path*."""
@@ -125,29 +148,58 @@ def _passed(results: Results) -> Mapping[str, Share]:
     return {mechanism: Share(results[mechanism, "pass"], n) for mechanism, n in sorted(stamped.items())}
 
 
+def _hops(headers: Iterable[HeaderCount], specs: Mapping[int, Check]) -> dict[str, Mapping[int, HourlyLatencies]]:
+    found: dict[str, dict[int, list[tuple[int, float, int]]]] = {}
+    for one in headers:
+        mine = found.setdefault(specs[one.spec].path, {})
+        for hop, seconds in enumerate(one.delays, start=2):
+            if seconds is not None:
+                mine.setdefault(hop, []).append((one.hour, seconds, one.n))
+    return {path: {hop: HourlyLatencies(rows) for hop, rows in hops.items()} for path, hops in found.items()}
+
+
+def _joined(weeks: Sequence[HourlyLatencies]) -> HourlyLatencies:
+    """Put weeks beside each other, each with its own hours."""
+    rows = [(hour + _LONG * week, seconds, n) for week, one in enumerate(weeks) for hour, seconds, n in one.counts]
+    return HourlyLatencies(rows)
+
+
 def _changes(name: str, path: str, now: Compared, before: Sequence[Compared]) -> Changes:
     here, there = now.counts.get(path, Counts()), Counts()
     for one in before:
         there.add(one.counts.get(path, Counts()))
-    earlier = [
-        (hour + _LONG * week, seconds, n)
-        for week, one in enumerate(before)
-        for hour, seconds, n in one.latencies.get(path, _NOTHING).counts
-    ]
+    earlier = _joined([one.latencies.get(path, _NOTHING) for one in before])
     junk = (here.of(Outcome.JUNK), here.measured, there.of(Outcome.JUNK), there.measured)
     return Changes(
         against=name,
         on_time=change.of_share(here.on_time, here.measured, there.on_time, there.measured, more_is_better=True),
         junk=change.of_share(*junk, more_is_better=False),
-        p95=change.of_quantile(now.latencies.get(path, _NOTHING), HourlyLatencies(earlier), 0.95),
+        stages=dict(_stages(path, now, before)),
+        hops=dict(_hop_changes(path, now, before)),
+        p95=change.of_quantile(now.latencies.get(path, _NOTHING), earlier, 0.95),
     )
 
 
-def _hourly(path: PathTally) -> HourlyLatencies:
-    """Count latencies by hour and to three digits, as the database does for the weeks before."""
-    seconds = np.maximum(path.seconds.all(), 1e-9)
+def _stages(path: str, now: Compared, before: Sequence[Compared]) -> Iterator[tuple[str, change.Change]]:
+    """Compare the stages that were known before."""
+    for stage in now.drawn[path].stages if path in now.drawn else ():
+        earlier = _joined([one.stage(path, stage) for one in before])
+        if earlier.counts:
+            yield stage, change.of_quantile(now.stage(path, stage), earlier, 0.95)
+
+
+def _hop_changes(path: str, now: Compared, before: Sequence[Compared]) -> Iterator[tuple[int, change.Change]]:
+    for hop, mine in sorted(now.hops.get(path, {}).items()):
+        earlier = _joined([one.hops.get(path, {}).get(hop, _NOTHING) for one in before])
+        if earlier.counts:
+            yield hop, change.of_quantile(mine, earlier, 0.95)
+
+
+def _hourly(hours: NDArray[Any], durations: NDArray[Any]) -> HourlyLatencies:
+    """Count durations by hour and to three digits, as the database does for the weeks before."""
+    seconds = np.maximum(durations, 1e-9)
     unit = 10.0 ** (np.floor(np.log10(seconds)) - 2)
     values, places = np.unique(np.round(seconds / unit) * unit, return_inverse=True)
-    found, numbers = np.unique(path.hours.all().astype(np.int64) * len(values) + places, return_counts=True)
-    hours, places = np.divmod(found, max(1, len(values)))
-    return HourlyLatencies(list(zip(hours.tolist(), values[places].tolist(), numbers.tolist(), strict=True)))
+    found, numbers = np.unique(hours.astype(np.int64) * len(values) + places, return_counts=True)
+    when, places = np.divmod(found, max(1, len(values)))
+    return HourlyLatencies(list(zip(when.tolist(), values[places].tolist(), numbers.tolist(), strict=True)))

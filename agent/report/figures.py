@@ -144,12 +144,14 @@ class Objective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """How a path did against an earlier period."""
+    """How a path did against an earlier period: `p95` from end to end, and of each of its stages and hops."""
 
     against: str
     on_time: Change
     junk: Change
     p95: Change
+    stages: Mapping[str, Change] = field(default_factory=dict)
+    hops: Mapping[int, Change] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,10 +171,26 @@ class Week:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """The way to one hop from the one before it, by the clocks of the two hosts; hops are counted from the sender."""
+    """The way to one hop from the one before it, by the clocks of the two hosts; hops are counted from the sender.
+
+    `host` is the one that the newest canary came to; others may have gone another way.
+    """
 
     hop: int
     latency: Summary
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtering:
+    """What Exchange's filter said of those whose headers were read.
+
+    `scl` counts them by spam confidence level, with the empty level for those without; `junk` are those that the
+    service filed as junk by a mark of its own.
+    """
+
+    scl: Mapping[str, int]
+    junk: Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +243,7 @@ class PathFigures:
     stages: Mapping[str, Summary] = field(default_factory=dict)
     hops: Sequence[Hop] = ()
     authentication: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    filtering: Filtering | None = None
     changes: Sequence[Changes] = ()
     weeks: Sequence[Week] = ()
     hours: Sequence[Hour] = ()

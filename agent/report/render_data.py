@@ -67,6 +67,10 @@ def _rows(path: PathFigures) -> Iterator[tuple[str, object, object]]:
         yield from _durations(f"stage_{stage}_seconds", one)
     for hop in path.hops:
         yield from _durations(f"hop_{hop.hop}_seconds", hop.latency)
+    if path.filtering is not None:
+        for level, n in path.filtering.scl.items():
+            yield f"scl_{level or 'none'}", n, path.filtering.junk.of
+        yield "marked_junk", path.filtering.junk.n, path.filtering.junk.of
     for mechanism, results in path.authentication.items():
         for result, n in results.items():
             yield f"{mechanism}_{result}", n, sum(results.values())

@@ -16,7 +16,7 @@ from agent.report.document import Cell, Chart, Document, Paragraph, Table
 
 _LONG = 16  # letters: a word that may not fit into a column
 _COPIED = 48  # letters: a longer word does not fit on the line of a telephone
-_MOST_WORDS = 2  # columns of words that a telephone has room for; a table of more is moved sideways
+_MOST_WORDS = 2  # columns of words that a telephone has room for; a table of more, or of longer ones, is moved sideways
 _KINDS = {Paragraph: "paragraph", Chart: "chart", Table: "table"}
 
 
@@ -53,7 +53,8 @@ def _shown(value: Any) -> Any:
             )
             for number, row in enumerate(value.seen())
         ]
-        wide = sum(not one.numeric for one in value.columns) > _MOST_WORDS and not value.notes
+        many = sum(not one.numeric for one in value.columns) > _MOST_WORDS
+        wide = not value.notes and (many or any(one.long for row in rows for one in row.cells))
         return SimpleNamespace(kind="table", columns=columns, rows=rows, empty=value.empty, wide=wide)
     if is_dataclass(value):
         shown = {one.name: _shown(getattr(value, one.name)) for one in fields(value) if one.name != "pictures"}

@@ -44,7 +44,7 @@ _INK = {
     Tone.BAD: "#b3261e",
     Tone.QUIET: "#6b6b70",
 }
-_ROOM = 35 * mm  # a heading is not left alone at the foot of a page
+_ROOM = 30 * mm  # a heading is not left alone at the foot of a page
 _FONT, _BOLD = "DejaVuSans", "DejaVuSans-Bold"
 
 
@@ -57,8 +57,8 @@ def pdf(document: Document) -> bytes:
         pagesize=A4,
         leftMargin=_MARGIN,
         rightMargin=_MARGIN,
-        topMargin=_MARGIN,
-        bottomMargin=18 * mm,
+        topMargin=14 * mm,
+        bottomMargin=16 * mm,
         title=document.title,
         author="relaycanary",
         subject=document.subtitle,
@@ -125,7 +125,7 @@ def _section(section: Section, document: Document) -> Iterator[Flowable]:
             blocks.append(CondPageBreak(_ROOM))  # what is said of a table is not left alone either
         blocks += _block(block, document)
     heading = [
-        Spacer(0, 5 * mm),
+        Spacer(0, 4 * mm),
         _Bookmark(section.title),
         _words(section.title, size=12, bold=True),
         Spacer(0, 1.5 * mm),
@@ -142,7 +142,7 @@ def _block(block: Block, document: Document) -> Iterator[Flowable]:
             yield Spacer(0, 1.5 * mm)
         case Table():
             yield _table(block) if block.rows else _words(block.empty, tone=Tone.QUIET)
-            yield Spacer(0, 2 * mm)
+            yield Spacer(0, 1.5 * mm)
         case Chart():
             png = document.pictures[block.name]
             width, height = ImageReader(io.BytesIO(png)).getSize()
@@ -162,8 +162,8 @@ def _table(table: Table) -> Flowable:
         ("LINEBELOW", (0, 0), (-1, 0), 1, HexColor("#d9d9de")),
         ("LEFTPADDING", (0, 0), (-1, -1), 0),
         ("RIGHTPADDING", (0, 0), (-1, -1), 5),
-        ("TOPPADDING", (0, 0), (-1, -1), 2),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
+        ("TOPPADDING", (0, 0), (-1, -1), 1.5),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
     ]
     for number, row in enumerate(table.seen()):
         first = len(lines)
@@ -195,6 +195,8 @@ def _words(text: str, *, size: float = 8.5, bold: bool = False, tone: Tone = Ton
         leading=size * 1.32,
         textColor=HexColor(_INK[tone]),
         splitLongWords=True,
+        allowWidows=0,
+        allowOrphans=0,
         **({"alignment": TA_RIGHT} if right else {}),
     )
     return Words(escape(plain(text)), style)

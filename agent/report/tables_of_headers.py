@@ -9,6 +9,8 @@ from agent.report.document import Cell, Column, Table, Tone, cell
 from agent.report.figures import Figures, PathFigures, Share, Week
 
 _MOST_RESULTS = 3
+_SPAM = 5  # Microsoft: from this spam confidence level on, mail is filed as junk
+_LONGEST_HOST = 24
 _FIXED = "\N{NO-BREAK SPACE}"
 
 
@@ -38,17 +40,47 @@ def authentication_table(figures: Figures) -> Table:
     return Table(columns, rows, "No header was read.")
 
 
+def filtering_table(figures: Figures) -> Table:
+    """Say how sure Exchange's filter was that the canaries of each path are spam, by their level (-1 to 9)."""
+    read = [(path, path.filtering) for path in figures.paths if path.filtering is not None and path.filtering.junk.of]
+    known = {level for _, filtering in read for level in filtering.scl}
+    levels = sorted(known - {""}, key=int) + sorted(known & {""})
+    columns = [
+        Column("Path", 1.4),
+        Column("Headers read", 1.1, numeric=True),
+        *(Column(f"SCL {level}" if level else "no SCL", 0.9, numeric=True) for level in levels),
+        Column("Marked junk", 1.1, numeric=True),
+    ]
+    rows = [
+        [
+            cell(path.path),
+            cell(words.number(filtering.junk.of)),
+            *(_level(level, filtering.scl.get(level, 0)) for level in levels),
+            cell(words.number(filtering.junk.n), Tone.BAD if filtering.junk.n else Tone.QUIET),
+        ]
+        for path, filtering in read
+    ]
+    return Table(columns, rows, "No header was read.")
+
+
+def _level(level: str, n: int) -> Cell:
+    spam = bool(level) and int(level) >= _SPAM
+    return cell(words.number(n), Tone.QUIET if not n else Tone.BAD if spam else Tone.PLAIN)
+
+
 def hops_table(paths: Sequence[PathFigures]) -> Table:
     """Say how long it took from server to server, on these *paths*."""
     columns = [
         Column("Path", 1.6, once=True),
-        Column("To hop", 0.8, numeric=True),
+        Column("Hop", 0.5, numeric=True),
+        Column("Host", 2.2),
         *(Column(title, 1.0, numeric=True) for title in ("Canaries", "p50", "p95", "p99")),
     ]
     rows = [
         [
             cell(path.path),
             cell(one.hop),
+            cell(_short(one.host) if one.host else words.NOTHING),
             cell(words.number(one.latency.n)),
             *(cell(_whole(value)) for value in (one.latency.p50, one.latency.p95, one.latency.p99)),
         ]
@@ -56,6 +88,14 @@ def hops_table(paths: Sequence[PathFigures]) -> Table:
         for one in path.hops
     ]
     return Table(columns, rows, "No server dated a hop.")
+
+
+def _short(host: str) -> str:
+    """Shorten the name of a host by its middle: which one, and whose."""
+    labels = host.split(".")
+    return (
+        host if len(host) <= _LONGEST_HOST else f"{labels[0][:_LONGEST_HOST]}…{'.'.join(labels[-2:])[-_LONGEST_HOST:]}"
+    )
 
 
 def _whole(seconds: float | None) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.report import words
-from agent.report.change import Direction
+from agent.report.change import Change, Direction
 from agent.report.document import Cell, Column, Table, Tone, cell
-from agent.report.figures import OVERALL, Figures, PathFigures, Share, Summary, Week
+from agent.report.figures import OVERALL, Changes, Figures, PathFigures, Share, Summary, Week
 
 _ALL = "all paths"
 _TONES = {Direction.BETTER: Tone.GOOD, Direction.WORSE: Tone.BAD, Direction.UNPROVEN: Tone.QUIET}
@@ -178,6 +178,37 @@ def stages_table(figures: Figures, paths: Sequence[PathFigures]) -> Table:
         for stage, one in path.stages.items()
     ]
     return Table(columns, rows, "No canary was accepted.")
+
+
+def steps_table(figures: Figures) -> Table:
+    """List the stages and hops whose 95th percentile has changed."""
+    columns = [
+        Column("Path", 1.2, once=True),
+        Column("Step", 1.0),
+        Column("Against", 1.4),
+        Column("p95", 0.9, numeric=True),
+        Column("Change", 2.6),
+    ]
+    rows = [
+        [
+            cell(path.path),
+            cell(step),
+            cell(changes.against),
+            cell(words.seconds(change.now)),
+            cell(words.change_of_seconds(change), _TONES[change.direction]),
+        ]
+        for path in figures.paths
+        for changes in path.changes
+        for step, change in compared_steps(changes)
+        if change.direction is not Direction.UNPROVEN
+    ]
+    return Table(columns, rows, "There is no evidence of change in any of them.")
+
+
+def compared_steps(changes: Changes) -> Sequence[tuple[str, Change]]:
+    """List the stages and hops of which enough is known on both sides to compare them."""
+    hops = {f"hop {hop}": change for hop, change in changes.hops.items()}
+    return [(step, change) for step, change in (*changes.stages.items(), *hops.items()) if change.is_enough]
 
 
 def _quantiles(one: Summary) -> Sequence[Cell]:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ _HOUR = 3600.0
 class Durations:
     """Seconds, collected in parts."""
 
-    parts: list[Numbers] = field(default_factory=list)
+    parts: list[NDArray[Any]] = field(default_factory=list)
 
     def all(self) -> Numbers:
         """Put the parts together."""
@@ -31,7 +32,10 @@ class Durations:
 
 @dataclass(slots=True)
 class PathTally:
-    """What one path did. `seconds`, `gaps` and `hours` belong together: latency, gap and hour of each that was seen."""
+    """What one path did. `seconds`, `gaps` and `hours` belong together: latency, gap and hour of each that was seen.
+
+    So do `stages` and `stage_hours`, by the name of the stage.
+    """
 
     name: str
     method: str
@@ -41,6 +45,7 @@ class PathTally:
     gaps: Durations = field(default_factory=Durations)
     hours: Durations = field(default_factory=Durations)
     stages: dict[str, Durations] = field(default_factory=dict)
+    stage_hours: dict[str, Durations] = field(default_factory=dict)
 
     def add(self, other: PathTally) -> None:
         """Take over what *other* has collected."""
@@ -50,8 +55,9 @@ class PathTally:
         self.seconds.parts += other.seconds.parts
         self.gaps.parts += other.gaps.parts
         self.hours.parts += other.hours.parts
-        for stage, durations in other.stages.items():
-            self.stages.setdefault(stage, Durations()).parts += durations.parts
+        for mine, theirs in ((self.stages, other.stages), (self.stage_hours, other.stage_hours)):
+            for stage, durations in theirs.items():
+                mine.setdefault(stage, Durations()).parts += durations.parts
 
 
 @dataclass(slots=True)
@@ -81,7 +87,7 @@ class Tally:
                 path.seconds.parts.append(measured[chosen])
                 path.gaps.parts.append(gap[chosen])
                 path.hours.parts.append(hours[chosen])
-        self._take_stages(zip(specs, outcomes, names, stages, strict=True))
+        self._take_stages(zip(specs, hours.astype(np.int16).tolist(), outcomes, names, stages, strict=True))
 
     def _path(self, spec: int) -> PathTally:
         check = self.specs[spec]
@@ -97,15 +103,18 @@ class Tally:
             for counts in (path.counts, of_check, path.by_hour.setdefault(hour, Counts())):
                 counts.count(outcome, judged, n)
 
-    def _take_stages(self, rows: Iterable[tuple[int, str | None, str | None, str | None]]) -> None:
+    def _take_stages(self, rows: Iterable[tuple[int, int, str | None, str | None, str | None]]) -> None:
         """Collect stages of those that were accepted: a refusal is short, and a hang is as long as our patience."""
-        alike: dict[tuple[int, str], list[str]] = {}
-        for spec, outcome, names, stages in rows:
+        alike: dict[tuple[int, str], tuple[list[int], list[str]]] = {}
+        for spec, hour, outcome, names, stages in rows:
             if outcome is not None and names is not None and stages is not None:
-                alike.setdefault((spec, names), []).append(stages)
-        for (spec, names), written in alike.items():
-            path = self._path(spec)
+                hours, written = alike.setdefault((spec, names), ([], []))
+                hours.append(hour)
+                written.append(stages)
+        for (spec, names), (hours, written) in alike.items():
+            path, when = self._path(spec), np.array(hours, dtype=np.int16)
             table = np.array(json.loads(f"[{','.join(written)}]"), dtype=np.float64)
             for stage, column in zip(json.loads(names), table.T, strict=True):
                 if stage is not None:  # there were fewer
                     path.stages.setdefault(stage, Durations()).parts.append(column)
+                    path.stage_hours.setdefault(stage, Durations()).parts.append(when)

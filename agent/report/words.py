@@ -12,6 +12,7 @@ from agent.words import span
 from checks.core.stats import Interval
 
 NOTHING = "-"
+_LONG = 0.5  # seconds
 _MOST_PLACES = 6  # of a percentage: beyond them nobody reads
 _THIN, _FIXED = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
 
@@ -69,8 +70,14 @@ def change_of_seconds(change: Change) -> str:
         return "nothing to compare with"
     if change.interval is None or not change.is_enough:
         return _too_few(change)
-    words = f"{change.difference:+.2f} s ({_interval(change.interval, 1, '.2f')})"
+    unit, factor, form = ("s", 1.0, ".2f") if _is_long(change) else ("ms", 1000.0, ".1f")
+    words = f"{change.difference * factor:+{form}} {unit} ({_interval(change.interval, factor, form)})"
     return f"{change.direction.value}: {words}" if change.direction is not Direction.UNPROVEN else _unproven(words)
+
+
+def _is_long(change: Change) -> bool:
+    """Tell whether a latency is told in seconds: hundredths of them say something of it."""
+    return max(change.now or 0.0, change.before or 0.0) >= _LONG
 
 
 def _too_few(change: Change) -> str:

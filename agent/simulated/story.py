@@ -46,6 +46,7 @@ _HOSTS = (
     "AM9PR08MB6100.eurprd08.prod.outlook.com",
     "mx1.outside.example",
 )
+_SPAM = 5  # the level from which Exchange files mail as junk
 _USUAL_PATIENCE = 60.0
 _SPREAD = 0.35  # sigma of the logarithm of a delivery time
 
@@ -173,19 +174,20 @@ def _canary(check: Check, slot: int, started: float, ago: float, dice: random.Ra
         submission=submission,
         delivery=delivery,
         gap=min(gap, delivery),
-        findings=_findings(check.method, ago, delivery, dice),
+        findings=_findings(check.method, ago, delivery, dice, junk=outcome is Outcome.JUNK),
     )
 
 
-def _findings(method: str, ago: float, delivery: float, dice: random.Random) -> Findings:
+def _findings(method: str, ago: float, delivery: float, dice: random.Random, *, junk: bool) -> Findings:
     """Make up what the headers say: the last hop took what the first ones did not."""
     first, second = dice.choice((0, 0, 1)), dice.choice((0, 1, 1, 2))
     unsigned = method == UNSIGNED[0] and UNSIGNED[2] < ago <= UNSIGNED[1]
-    return _headers(float(first), float(second), float(max(0, int(delivery) - first - second)), unsigned=unsigned)
+    third = float(max(0, int(delivery) - first - second))
+    return _headers(float(first), float(second), third, unsigned=unsigned, junk=junk)
 
 
 @lru_cache(maxsize=10_000)
-def _headers(first: float, second: float, third: float, *, unsigned: bool) -> Findings:
+def _headers(first: float, second: float, third: float, *, unsigned: bool, junk: bool) -> Findings:
     """Put findings together; the same ones are the same object, so that each is written but once."""
     hops = [ServerHop(by=_HOSTS[0], tls="TLSv1.3")]
     hops += [
@@ -193,7 +195,8 @@ def _headers(first: float, second: float, third: float, *, unsigned: bool) -> Fi
         for host, delay in zip(_HOSTS[1:], (first, second, third), strict=True)
     ]
     results = {"spf": "pass", "dkim": "fail" if unsigned else "pass", "dmarc": "pass"}
-    return Findings(results=results, attributed=True, scl=1, hops=tuple(hops))
+    level, mark = (_SPAM, f"SCL:{_SPAM}") if junk else (1, None)
+    return Findings(results=results, marked_junk=mark, attributed=True, scl=level, hops=tuple(hops))
 
 
 def _by_hour(started: float) -> float:

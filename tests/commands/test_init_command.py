@@ -185,6 +185,10 @@ def test_a_file_that_is_there_is_only_replaced_by_force_and_secrets_never(tmp_pa
     (tmp_path / SIGNING_KEY).write_text("the key that signs until now, long enough")
     (tmp_path / "outside-password").write_text("hunter2")
     assert init(Target(file=file, force=True), GIVEN, None) == 0
+    assert f"{file} is replaced; what it said is kept as {file}.1\n" in capsys.readouterr().err
+    second = file.read_text()
+    assert init(Target(file=file, force=True), GIVEN, None) == 0
+    assert [(tmp_path / f"{file.name}.{number}").read_text() for number in (1, 2)] == ["mine", second]
     assert (tmp_path / SIGNING_KEY).read_text() == "the key that signs until now, long enough"
     assert (tmp_path / "outside-password").read_text() == "hunter2"
     assert PLACEHOLDER in (tmp_path / "app-client-secret").read_text()

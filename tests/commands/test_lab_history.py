@@ -6,7 +6,8 @@ import sqlite3
 
 import pytest
 
-from agent.commands.history import history
+from agent.commands.history import history, keep_report
+from agent.commands.parts import archive_of
 from agent.config.load import load
 from checks.lab import Lab
 
@@ -27,6 +28,15 @@ def test_the_lab_that_is_started_after_it_goes_on_with_the_same_ledger(tmp_path,
     assert written == f"sqlite:///{tmp_path / 'ledger.db'}"
     assert history(tmp_path, "1d") == 0
     assert "has a made-up past already" in capsys.readouterr().out
+
+
+def test_a_past_has_the_report_of_its_last_week_in_the_archive(tmp_path):
+    assert history(tmp_path, "9d") == 0
+    assert keep_report(tmp_path) == 0
+    (issue,) = archive_of(load(tmp_path / "relaycanary.yaml")).issues()
+    assert issue.kinds == ["html", "pdf", "csv", "json"]
+    assert issue.about.simulated
+    assert issue.sent_at is None
 
 
 def test_a_lab_that_runs_is_left_alone(lab):

@@ -141,6 +141,35 @@ def test_the_change_of_the_95th_percentile_agrees_with_the_rows_to_three_digits(
         assert change.interval.low <= change.difference <= change.interval.high
 
 
+def test_changes_of_stages_and_hops_are_those_of_the_rows_to_three_digits(figures, rows, week, past, kit):
+    since = kit.week.since.timestamp()
+    before = within(rows, since - 7 * 86400, since)
+    with sqlite3.connect(past.removeprefix("sqlite:///")) as connection:
+        read = connection.execute("select canary, findings from sightings where findings is not null").fetchall()
+    hops = {canary: [hop.get("delay") for hop in json.loads(text)["hops"]] for canary, text in read}
+
+    def stage(row, name):
+        timings = json.loads(row["attempt"])["transcript"]["stages"] if row["attempt_kind"] == "accepted" else ()
+        return [timing["seconds"] for timing in timings if timing["stage"] == name]
+
+    for path in figures.paths:
+        told = path.changes[0]
+        assert set(told.stages) == set(path.stages)
+        assert list(told.hops) == [2, 3, 4]
+        for now, seconds_of in (
+            *((change, lambda row, name=name: stage(row, name)) for name, change in told.stages.items()),
+            *(
+                (change, lambda row, hop=hop: hops.get(row["id"], [None] * 9)[hop - 1 : hop])
+                for hop, change in told.hops.items()
+            ),
+        ):
+            for value, n, mine in ((now.now, now.n, week), (now.before, now.n_before, before)):
+                seconds = [one for row in of_path(mine, path.path) for one in seconds_of(row) if one is not None]
+                assert n == len(seconds)
+                assert value == pytest.approx(np.quantile(seconds, 0.95), rel=0.02, abs=1e-8)
+            assert now.interval.low <= now.interval.high
+
+
 def test_refusals_are_counted_by_reply_and_explained(figures, week):
     refused = [row for row in week if row["outcome"] == "auth_failed"]
     (told,) = figures.refusals
@@ -183,6 +212,7 @@ def test_delays_from_hop_to_hop_are_those_of_the_headers(figures, headers):
         for one in path.hops:
             delays = [hops[one.hop - 1]["delay"] for hops in mine]
             assert one.latency.n == len(mine) > 0
+            assert one.host == mine[-1][one.hop - 1]["by"]
             assert (one.latency.p50, one.latency.p99) == pytest.approx(tuple(np.quantile(delays, (0.5, 0.99))))
 
 
@@ -196,6 +226,15 @@ def test_what_receivers_stamped_is_counted_by_mechanism_and_result(figures, head
         assert path.authentication == stamped
         passed = {one: (counts["pass"], counts.total()) for one, counts in stamped.items()}
         assert {one: (share.n, share.of) for one, share in path.weeks[-1].authentication.items()} == passed
+
+
+def test_what_the_filter_said_is_counted_by_its_level(figures, headers):
+    for path in shown(figures):
+        mine = [found for name, found in headers if path.path in ("", name)]
+        assert path.filtering.scl == Counter(str(found["scl"]) for found in mine)
+        marked = sum("marked_junk" in found for found in mine)
+        assert (path.filtering.junk.n, path.filtering.junk.of) == (marked, len(mine))
+    assert next(path for path in figures.paths if path.path == "direct").filtering.junk.n > 0
 
 
 def test_the_weeks_of_a_trend_are_those_of_the_rows(figures, rows, kit):
