@@ -172,6 +172,14 @@ class Histories(RuleBasedStateMachine):
     def a_server_will_say_bye(self, mailbox: str, after: int) -> None:
         self.post.farewells[mailbox] = after
 
+    @precondition(lambda self: self.alive)
+    @rule(check=st.sampled_from(NAMES), fetches=st.integers(1, 4), wait=spans)
+    def evidence_is_throttled(self, check: str, fetches: int, wait: float) -> None:
+        for mailbox in FOLDERS:
+            self.post.throttled[mailbox] = fetches
+        self.send(check, Fate())
+        self.run(asyncio.sleep(wait))
+
     @rule(mailbox=st.sampled_from(sorted(FOLDERS)), seconds=st.sampled_from([0.01, 1.0, 8.0]))
     def a_server_becomes_slow_or_quick(self, mailbox: str, seconds: float) -> None:
         self.post.slowness[mailbox] = seconds
@@ -261,6 +269,7 @@ class Histories(RuleBasedStateMachine):
         """With everything in order again, every canary comes to its end, and the mailboxes are clean after a while."""
         self.post.trouble.clear()
         self.post.farewells.clear()
+        self.post.throttled.clear()
         self.post.slowness.clear()
         if not self.alive:
             self.run(self.agent.start())

@@ -151,11 +151,11 @@ class SimulatedReader:
         self._woken.set()
 
     async def headers(self, refs: Sequence[MessageRef]) -> dict[MessageRef, bytes]:
-        await self._reach()
+        await self._reach_evidence()
         return {self._ref(mail): _head(mail.content) for mail in self._there(refs)}
 
     async def content(self, ref: MessageRef, limit: int) -> bytes | None:
-        await self._reach()
+        await self._reach_evidence()
         return next((mail.content[:limit] for mail in self._there([ref])), None)
 
     async def delete(self, refs: Sequence[MessageRef]) -> Sequence[MessageRef]:
@@ -183,6 +183,13 @@ class SimulatedReader:
     def _ref(self, mail: Mail) -> MessageRef:
         validity = self._post.validity[self._name, mail.folder]
         return MessageRef(folder=mail.folder, validity=str(validity), uid=str(mail.uid))
+
+    async def _reach_evidence(self) -> None:
+        """Fail where looks work: servers meter the bytes that they hand out."""
+        await self._reach()
+        if self._post.throttled[self._name] > 0:
+            self._post.throttled[self._name] -= 1
+            raise MailboxUnreadable("throttled", "Request is throttled", retry_after=2.0)
 
     async def _reach(self) -> None:
         """Take half of the time of a look; fail while the mailbox cannot be reached, or where a BYE was planned."""
