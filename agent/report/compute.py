@@ -117,7 +117,8 @@ def _incidents(history: History, span: Span, after: int) -> Found:
             began = history.failing_since(turn.check, turn.seq)
             since |= {} if began is None else {turn.check: began}
         words = "; ".join(told(turn.reasons))[:_LONGEST_TEXT]
-        life.append(Judged(turn.canary, turn.started, turn.concluded, turn.verdict, turn.outcome, words))
+        made_up = turn.seq < 0
+        life.append(Judged(turn.canary, turn.started, turn.concluded, turn.verdict, turn.outcome, words, made_up))
     return incidents.find(lives, paths, after=after, failing_since=since)
 
 

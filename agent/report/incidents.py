@@ -26,6 +26,7 @@ class Judged:
     verdict: str
     outcome: str
     words: str
+    simulated: bool = False
 
     @property
     def cause(self) -> tuple[object, ...]:
@@ -49,7 +50,7 @@ class Incident:
 
     `outcome`, `words` and `canary` are of the newest failure while it lasts, for that is what has to be mended; once
     it is over, of the newest one with the most frequent cause. `began_as` says how it began where that was another
-    cause; it is empty where it was the same.
+    cause; it is empty where it was the same. `simulated` tells that it is made up.
     """
 
     path: str
@@ -63,6 +64,7 @@ class Incident:
     detected: float
     ended: float | None
     began_as: str = ""
+    simulated: bool = False
     meaning: str | None = None
     fix: str | None = None
 
@@ -187,6 +189,7 @@ def _incident(run: _Run) -> Incident:
     return Incident(
         path=run.path,
         checks=run.checks,
+        simulated=all(one.simulated for one in run.failures),
         outcome=example.outcome,
         words=example.words,
         canary=example.canary,

@@ -32,7 +32,7 @@ def recent(failures: Sequence[Failure], failing_since: Mapping[str, float], afte
         life = lives.setdefault(one.check, [])
         paths.setdefault(one.check, one.path)
         words = "; ".join(told(one.reasons))
-        life.append(Judged(one.canary, one.started, one.concluded, "fail", one.outcome, words))
+        life.append(Judged(one.canary, one.started, one.concluded, "fail", one.outcome, words, simulated=one.seq < 0))
         told_of[one.canary] = one
         if one.after is not None and one.after.verdict != "fail":
             turn = one.after

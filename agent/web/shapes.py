@@ -72,6 +72,7 @@ def incident(one: Incident) -> dict[str, Any]:
         "words": one.words,
         "canary": one.canary,
         "began_as": one.began_as or None,
+        "simulated": one.simulated,
         "failures": one.failures,
         "began": iso(one.began),
         "detected": iso(one.detected),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from agent.report import incidents
@@ -116,3 +118,9 @@ def test_of_two_causes_as_frequent_the_newer_one_speaks():
 def test_an_incident_whose_cause_stays_the_same_began_as_nothing_else():
     (one,) = find({"relay": said([EXPIRED.format(1), EXPIRED.format(2)])}).incidents
     assert one.began_as == ""
+
+
+def test_an_incident_is_made_up_only_if_all_of_its_failures_are():
+    made_up = [replace(one, simulated=True) for one in life("ffp")]
+    assert [one.simulated for one in find({"relay": made_up}).incidents] == [True]
+    assert [one.simulated for one in find({"relay": [made_up[0], *life("fp", begin=60.0)]}).incidents] == [False]

@@ -95,6 +95,7 @@ def test_a_made_up_past_is_marked_in_every_form(figures):
     assert b"Simulated history" in written["html"]
     assert b"Simulated history" in written["text"]
     assert json.loads(written["json"])["simulated"] is True
+    assert all(one["simulated"] for one in json.loads(written["json"])["incidents"])
 
 
 def test_an_incident_that_goes_on_over_the_end_of_the_week_is_open_in_it_and_ends_in_the_next(past, kit):
