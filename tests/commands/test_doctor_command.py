@@ -42,6 +42,14 @@ def test_a_lab_in_order_has_no_failure_and_exits_0(settings, capsys):
     assert worst_of(report, "domain contoso.example") == {"dns": "not_tested"}
 
 
+def test_nothing_is_said_twice(settings, capsys):
+    """A role that a mailbox of Graph needs both to read and to delete is one role."""
+    _, report = examined(settings(), capsys)
+
+    said = [(finding["subject"], finding["found"]) for finding in report["findings"]]
+    assert len(said) == len(set(said))
+
+
 def test_every_finding_has_the_same_keys_and_what_needs_doing_says_what(settings, capsys, lab: Lab):
     lab.break_("relay", "connector_mismatch")
 

@@ -52,7 +52,7 @@ async def _of_app(kit: Kit, name: str) -> list[Finding]:
     for audience, use, users in uses:
         worked = all([await kit.logged_in(user) for user in users])
         findings.append(judge_roles(tokens[audience].roles, use, " and ".join(users), logged_in=worked))
-    return findings
+    return list(dict.fromkeys(findings))  # one role may serve two uses
 
 
 def _uses(kit: Kit, name: str) -> Iterator[tuple[str, Use, list[str]]]:
