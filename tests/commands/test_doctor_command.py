@@ -46,7 +46,7 @@ def test_nothing_is_said_twice(settings, capsys):
     """A role that a mailbox of Graph needs both to read and to delete is one role."""
     _, report = examined(settings(), capsys)
 
-    said = [(finding["subject"], finding["found"]) for finding in report["findings"]]
+    said = [(finding["subject"], finding["id"], finding["found"]) for finding in report["findings"]]
     assert len(said) == len(set(said))
 
 
