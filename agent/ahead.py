@@ -22,8 +22,7 @@ def ahead(
     paths: Iterable[PathView], credentials: Iterable[CredentialView], retiring: Iterable[Ahead]
 ) -> Sequence[Ahead]:
     """List what will end, the first one first, and last that of which nobody knows when."""
-    found = [*retiring, *_certificates(paths), *_secrets(credentials)]
-    return sorted(found, key=lambda one: (one.when is None, one.when or 0.0, one.what))
+    return _in_order([*retiring, *_certificates(paths), *_secrets(credentials)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,11 @@ class Outlook:
     @classmethod
     def of(cls, found: Iterable[Ahead], now: float) -> Outlook:
         """Divide what was *found*; *now* is Unix time."""
-        ends = sorted(found, key=lambda one: (one.when is None, one.when or 0.0))
-        later = [one for one in ends if one.when is not None and one.when > now + HORIZON]
-        return cls([one for one in ends if one not in later], later)
+        soon: list[Ahead] = []
+        later: list[Ahead] = []
+        for one in _in_order(found):
+            (later if one.when is not None and one.when > now + HORIZON else soon).append(one)
+        return cls(soon, later)
 
     def rest(self) -> str:
         """Say in one line what is not listed: ``4 more, none before 2031-05-06.``; empty where nothing is."""
@@ -47,6 +48,10 @@ class Outlook:
             return ""
         said = f"{len(self.later)} more" if self.soon else f"Nothing ends within 90 days; {len(self.later)} later"
         return f"{said}, none before {datetime.fromtimestamp(first, UTC):%Y-%m-%d}."
+
+
+def _in_order(found: Iterable[Ahead]) -> list[Ahead]:
+    return sorted(found, key=lambda one: (one.when is None, one.when or 0.0, one.what))
 
 
 def _certificates(paths: Iterable[PathView]) -> Iterator[Ahead]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import errno
-import itertools
 import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,14 +114,13 @@ def _write(file: Path, composed: Composed) -> tuple[tuple[Path, ...], tuple[Prob
 
 def _keep(file: Path) -> Path:
     """Give the file that is there a second name, which it keeps when another takes its place."""
-    for number in itertools.count(1):
+    number = 0
+    while True:
+        number += 1
         copy = file.with_name(f"{file.name}.{number}")
-        try:
+        with suppress(FileExistsError):
             os.link(file, copy, follow_symlinks=False)
-        except FileExistsError:
-            continue
-        return copy
-    raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), file)
+            return copy
 
 
 def _named(file: Path, problems: Sequence[Problem]) -> tuple[Problem, ...]:

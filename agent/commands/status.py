@@ -195,7 +195,7 @@ def _check_as_json(one: CheckNow, offset: float) -> dict[str, Any]:
         "outcome": standing.outcome if standing else None,
         "reason": one.reason or None,
         "reasons": list(standing.reasons) if standing else [],
-        "diagnosis": {"meaning": known.meaning, "fix": known.fix, "source": known.source} if known else None,
+        "diagnosis": known.for_programs() if known else None,
         "since": _iso(one.since_at, offset),
         "end_to_end_seconds": standing.end_to_end if standing else None,
         "in_flight": one.in_flight.count,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -129,6 +129,9 @@ def _paths(history: History, period: Period, tally: Tally, wishes: Wishes) -> It
     for path in tally.paths.values():
         whole.add(path)
     headers = history.header_counts(span, hops=True)
+    of_path: dict[str, list[HeaderCount]] = defaultdict(list)
+    for one in headers:
+        of_path[specs[one.spec].path].append(one)
     results = results_by_path(headers, specs)
     passed = {specs[spec].path: hosts for spec, hosts in sorted(history.newest_hosts(span).items())}
     reasons = _reasons(history.unknown_counts(span), specs)
@@ -138,7 +141,7 @@ def _paths(history: History, period: Period, tally: Tally, wishes: Wishes) -> It
         stamped: dict[str, dict[str, int]] = {}
         for (mechanism, result), n in sorted(results.get(path.name, Counter()).items()):
             stamped.setdefault(mechanism, {})[result] = n
-        read = [one for one in headers if path is whole or specs[one.spec].path == path.name]
+        read = headers if path is whole else of_path[path.name]
         walked = [] if path is whole else by_hop(read, passed.get(path.name, ()))
         yield replace(
             figures,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from agent.report import words
 from agent.report.document import Cell, Column, Table, Tone, cell
 from agent.report.figures import Figures, PathFigures, Share, Week
+from checks.core.findings import JUNK_FROM_SCL
 
 _MOST_RESULTS = 3
-_SPAM = 5  # Microsoft: from this spam confidence level on, mail is filed as junk
 _LONGEST_HOST = 24
 _FIXED = "\N{NO-BREAK SPACE}"
 
@@ -64,7 +64,7 @@ def filtering_table(figures: Figures) -> Table:
 
 
 def _level(level: str, n: int) -> Cell:
-    spam = bool(level) and int(level) >= _SPAM
+    spam = bool(level) and int(level) >= JUNK_FROM_SCL
     return cell(words.number(n), Tone.QUIET if not n else Tone.BAD if spam else Tone.PLAIN)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from agent.ledger.simulated import Past, PastCanary
+from checks.core.findings import JUNK_FROM_SCL
 from checks.core.model import (
     Accepted,
     Cause,
@@ -46,7 +47,6 @@ _HOSTS = (
     "AM9PR08MB6100.eurprd08.prod.outlook.com",
     "mx1.outside.example",
 )
-_SPAM = 5  # the level from which Exchange files mail as junk
 _USUAL_PATIENCE = 60.0
 _SPREAD = 0.35  # sigma of the logarithm of a delivery time
 
@@ -195,7 +195,7 @@ def _headers(first: float, second: float, third: float, *, unsigned: bool, junk:
         for host, delay in zip(_HOSTS[1:], (first, second, third), strict=True)
     ]
     results = {"spf": "pass", "dkim": "fail" if unsigned else "pass", "dmarc": "pass"}
-    level, mark = (_SPAM, f"SCL:{_SPAM}") if junk else (1, None)
+    level, mark = (JUNK_FROM_SCL, f"SCL:{JUNK_FROM_SCL}") if junk else (1, None)
     return Findings(results=results, marked_junk=mark, attributed=True, scl=level, hops=tuple(hops))
 
 

@@ -13,12 +13,11 @@ from agent.status import AgentView
 from agent.web import figures, message
 from agent.web.message import Mail
 from agent.words import OUTCOMES, age, span
-from checks.core.message import message_id, subject
+from checks.core.message import keeps_message_id, message_id, subject
 from checks.core.model import Accepted, Attempt, Outcome, Refused, Reply, TlsFacts, Untried
 from checks.core.token import VERSION
 from checks.knowledge import Diagnosis, diagnose_outcome
 
-_GRAPH = "graph_send"
 _MAY_HAVE_LEFT = frozenset({Outcome.LOST, Outcome.INDETERMINATE, Outcome.UNOBSERVED})
 
 
@@ -97,7 +96,7 @@ def compose(view: AgentView, case: CaseFile) -> CanaryPage:
 
 def _as_sent(record: CanaryRecord) -> str:
     """Write the Message-ID that it was sent with; empty where Exchange gives it another, or it is not on record."""
-    own = record.check.method != _GRAPH and record.token
+    own = keeps_message_id(record.check.method) and record.token
     return message_id(record.token, record.check.sender) if own else ""
 
 

@@ -22,7 +22,7 @@ def evidence(view: AgentView, case: CaseFile) -> dict[str, Any]:
         "recipient": record.check.recipient,
         "message_id": page.message_id or None,
         "subject": page.subject,
-        "diagnosis": {"meaning": known.meaning, "fix": known.fix, "source": known.source} if known else None,
+        "diagnosis": known.for_programs() if known else None,
         **_hand_over(page),
         "seen": [
             {

@@ -13,8 +13,10 @@ from agent.ledger.cases import CanaryRecord
 from agent.words import count, span
 from checks.core.model import Accepted, Refused
 
-_WIDTH, _HEIGHT, _NARROW = 1000, 260, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 10, 12, 40
+WIDTH, LEFT, RIGHT = 1000, 66, 10
+"""How wide the large charts are, and what they leave to the scale on the left and at the right end."""
+_HEIGHT, _NARROW = 260, 400
+_TOP, _BOTTOM = 12, 40
 _WIDE, _SHORTEST_GAP = 0.6, 1.0
 
 
@@ -38,14 +40,14 @@ def latency(records: Sequence[CanaryRecord], late_after: float) -> Markup:
     high = max(low + 1, math.ceil(math.log10(max([*seen, late_after]) * 1.05)))
 
     def across(at: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * ((at - first) / (last - first) if last > first else 0.5)
+        return LEFT + (WIDTH - LEFT - RIGHT) * ((at - first) / (last - first) if last > first else 0.5)
 
     def down(seconds: float) -> float:
         share = (math.log10(max(0.001, seconds)) - low) / (high - low)
         return _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - _TOP - 14) * min(1.0, max(0.0, share))
 
-    parts = [_line(down(10.0**power), f"{10.0**power:g} s", "grid") for power in range(low, high + 1)]
-    parts.append(_line(down(late_after), "late", "limit"))
+    parts = [line(down(10.0**power), f"{10.0**power:g} s", "grid") for power in range(low, high + 1)]
+    parts.append(line(down(late_after), "late", "limit"))
     moments = [(share, first + share * (last - first)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
     parts += [_time(across(at), at, share) for share, at in moments]
     parts += [_dot(one, across(one.started), down) for one in reversed(concluded)]
@@ -53,7 +55,7 @@ def latency(records: Sequence[CanaryRecord], late_after: float) -> Markup:
     if seen:
         told += f": from {span(min(seen))} to {span(max(seen))}; {len(concluded) - len(seen)} not seen"
     return Markup('<svg class="latency" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        _WIDTH, _HEIGHT, told, Markup("").join(parts)
+        WIDTH, _HEIGHT, told, Markup("").join(parts)
     )
 
 
@@ -75,10 +77,11 @@ def _dot(one: CanaryRecord, x: float, down: Callable[[float], float]) -> Markup:
     return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>').format(one.verdict, x, down(one.end_to_end))
 
 
-def _line(y: float, label: str, kind: str) -> Markup:
+def line(y: float, label: str, kind: str) -> Markup:
+    """Draw a line across a large chart, with its label on the left."""
     return Markup(
         '<line class="{}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/><text class="{}" x="{}" y="{:.1f}">{}</text>'
-    ).format(kind, _LEFT, _WIDTH - _RIGHT, y, y, f"{kind} side", _LEFT - 8, y + 4, label)
+    ).format(kind, LEFT, WIDTH - RIGHT, y, y, f"{kind} side", LEFT - 8, y + 4, label)
 
 
 def _time(x: float, at: float, share: float) -> Markup:

@@ -31,7 +31,7 @@ def check(view: AgentView, taken: Snapshot, quiet: Sequence[Silence], one: Check
         "outcome": standing.outcome if standing else None,
         "reason": now.reason or None,
         "reasons": list(standing.reasons) if standing else [],
-        "diagnosis": {"meaning": known.meaning, "fix": known.fix, "source": known.source} if known else None,
+        "diagnosis": known.for_programs() if known else None,
         "since": _steady(now.since_at, view),
         "end_to_end_seconds": standing.end_to_end if standing else None,
         "in_flight": now.in_flight.count,
@@ -93,7 +93,7 @@ def mailbox(one: MailboxLine) -> dict[str, Any]:
         "up": one.view.status.up,
         "reason": one.view.status.reason or None,
         "why": one.why or None,
-        "diagnosis": {"meaning": known.meaning, "fix": known.fix, "source": known.source} if known else None,
+        "diagnosis": known.for_programs() if known else None,
         "last_look": iso(one.looked),
         "checks": list(one.checks),
     }

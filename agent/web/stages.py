@@ -10,11 +10,12 @@ from types import MappingProxyType
 from markupsafe import Markup
 
 from agent.ledger.cases import CanaryRecord
+from agent.web.figures import LEFT, RIGHT, WIDTH, line
 from agent.words import count, span
 from checks.core.model import Accepted, Stage
 
-_WIDTH, _HEIGHT, _BARS = 1000, 190, 50
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 10, 10, 40
+_HEIGHT, _BARS = 190, 50
+_TOP, _BOTTOM = 10, 40
 _GROUP: Mapping[Stage, str] = MappingProxyType(
     {
         Stage.DNS: "connect",
@@ -64,7 +65,7 @@ def over_time(records: Sequence[CanaryRecord]) -> Markup:
         f"{GROUPS[group]} {span(value)}" for group, value in _medians(taken).items()
     )
     return Markup('<svg class="latency" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        _WIDTH, _HEIGHT, told, Markup("").join(parts)
+        WIDTH, _HEIGHT, told, Markup("").join(parts)
     )
 
 
@@ -85,13 +86,13 @@ def _medians(some: Sequence[CanaryRecord]) -> _Medians:
 
 def _bar(place: int, bar: _Medians, highest: float) -> Iterator[Markup]:
     room = _HEIGHT - _TOP - _BOTTOM
-    step = (_WIDTH - _LEFT - _RIGHT) / _BARS
+    step = (WIDTH - LEFT - RIGHT) / _BARS
     bottom = float(_HEIGHT - _BOTTOM)
     for group in GROUPS:
         height = bar.get(group, 0.0) / highest * room
         bottom -= height
         yield Markup('<rect class="s-{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-            group, _LEFT + place * step + 1, bottom, step - 2, height
+            group, LEFT + place * step + 1, bottom, step - 2, height
         )
 
 
@@ -99,16 +100,13 @@ def _scale(highest: float) -> Iterator[Markup]:
     for share in (0.0, 0.5, 1.0):
         y = _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
         label = span(highest * share) if share else "0"
-        yield Markup(
-            '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
-            '<text class="grid side" x="{}" y="{:.1f}">{}</text>'
-        ).format(_LEFT, _WIDTH - _RIGHT, y, y, _LEFT - 8, y + 4, label)
+        yield line(y, label, "grid")
 
 
 def _times(first: float, last: float) -> Iterator[Markup]:
     for share, anchor in ((0.0, "first"), (0.5, "middle"), (1.0, "last")):
         moment = datetime.fromtimestamp(first + share * (last - first), UTC)
-        x = _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+        x = LEFT + share * (WIDTH - LEFT - RIGHT)
         yield Markup('<text class="axis {}" x="{:.1f}" y="{}">{}</text>').format(
             anchor, x, _HEIGHT - 18, f"{moment:%d %b %H:%M} UTC"
         )

@@ -17,7 +17,7 @@ from checks.core.servers import ServerHop
 MAX_HOPS = 25
 """Hops that are kept of a chain, the newest; Exchange Online itself takes 30 for a loop."""
 _MAX_NAMES = 200
-_JUNK_FROM_SCL = 5  # Microsoft: 5 and 6 are spam, 7 to 9 high-confidence spam
+JUNK_FROM_SCL = 5  # Microsoft: 5 and 6 are spam, 7 to 9 high-confidence spam
 _SMTP = re.compile(r"SMTP|LMTP", re.IGNORECASE)
 
 
@@ -69,6 +69,6 @@ def _marked_junk(filtered: Filtering) -> str | None:
     """Tell by which mark the service filed the mail as junk, if it did."""
     if filtered.destination is not None:
         return "dest:J" if filtered.destination.upper() == "J" else None
-    if filtered.scl is not None and filtered.scl >= _JUNK_FROM_SCL:
+    if filtered.scl is not None and filtered.scl >= JUNK_FROM_SCL:
         return f"SCL:{filtered.scl}"
     return None

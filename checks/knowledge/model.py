@@ -41,3 +41,7 @@ class Diagnosis:
     meaning: str
     fix: str
     source: str
+
+    def for_programs(self) -> dict[str, str]:
+        """Return what every JSON answer says of it."""
+        return {"meaning": self.meaning, "fix": self.fix, "source": self.source}

@@ -46,13 +46,13 @@ class AppriseUrl:
             raise NotSent(_why(done))
 
 
-def known(url: str) -> bool:
-    """Tell whether Apprise knows what to do with *url*."""
+def problem_of(url: str) -> str:
+    """Say why Apprise does not know what to do with *url*; empty where it does."""
     try:
         _service(url)
-    except NotSent:
-        return False
-    return True
+    except NotSent as problem:
+        return str(problem)
+    return ""
 
 
 def _service(url: str) -> Any:

@@ -42,7 +42,7 @@ def as_json(result: Result) -> dict[str, Any]:
 
 def _diagnosis(result: Result) -> dict[str, str] | None:
     known = result.diagnosis
-    return None if known is None else {"meaning": known.meaning, "fix": known.fix, "source": known.source}
+    return None if known is None else known.for_programs()
 
 
 def as_plugin_output(result: Result) -> str:

@@ -15,7 +15,7 @@ from agent.log import plain
 from agent.server_words import server_lines
 from agent.words import told
 from checks.core import refusal
-from checks.core.message import message_id, subject
+from checks.core.message import keeps_message_id, message_id, subject
 from checks.core.model import Accepted, Attempt, Check, Refused, Stage, StageTiming, Untried, Verdict
 from checks.ports import Endpoint
 
@@ -172,10 +172,10 @@ class Screen:
 
 
 def _trace(check: Check, token: str) -> tuple[str, str]:
-    """Tell what a message trace finds it by: Exchange gives mail of Graph a Message-ID of its own."""
-    if check.method == "graph_send":
-        return "subject", subject(token)
-    return "message-id", message_id(token, check.sender)
+    """Tell what a message trace finds it by."""
+    if keeps_message_id(check.method):
+        return "message-id", message_id(token, check.sender)
+    return "subject", subject(token)
 
 
 def _stages(attempt: Attempt) -> Iterator[_Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from agent.alerts.channels.apprise_url import known
+from agent.alerts.channels.apprise_url import problem_of
 from agent.alerts.channels.http import Poster
 from agent.alerts.channels.port import NotSent
 from agent.config.secrets import SecretSource
@@ -37,11 +37,12 @@ async def of_heartbeat(kit: Kit) -> list[Finding]:
 
 
 async def _known(url: str) -> Finding:
-    if await asyncio.to_thread(known, url):
+    problem = await asyncio.to_thread(problem_of, url)
+    if not problem:
         return ok("alerts.url", "Apprise knows the service that the URL names")
     return failure(
         "alerts.url",
-        "the URL of this channel is none that Apprise knows, or it lacks a part",
+        problem,
         meaning=_OF_CHANNEL,
         fix="Write it as the page of the service says.",
         source="https://appriseit.com/services/",
