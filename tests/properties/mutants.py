@@ -160,6 +160,12 @@ MUTANTS = (
         "            folder.looked_at = answered_at\n",
     ),
     Mutant(
+        "evidence is given up because the server asked us to slow down",
+        "agent/watch/fetches.py",
+        "if error.reason in _BLAMED:",
+        "if error.reason in _BLAMED or error.reason == 'throttled':",
+    ),
+    Mutant(
         "the cleaner trusts its memory of a place",
         "agent/watch/clean.py",
         "if lying.get(stored.ref) == stored.canary]",

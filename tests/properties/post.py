@@ -111,6 +111,7 @@ class Post:
     contacts: list[float] = field(default_factory=list)
     trouble: dict[str, Exception] = field(default_factory=dict)
     farewells: dict[str, int] = field(default_factory=dict)
+    broken: Counter[str] = field(default_factory=Counter)  # how often a server did say BYE
     throttled: Counter[str] = field(default_factory=Counter)  # how many fetches of evidence will be refused
     slowness: dict[str, float] = field(default_factory=dict)  # how long half a look takes
     wishes: dict[str, list[Callable[[], None]]] = field(default_factory=lambda: defaultdict(list))

@@ -196,6 +196,7 @@ class SimulatedReader:
         await self._clock.sleep(self._post.slowness.get(self._name, _HALF_A_LOOK))
         left = self._post.farewells.pop(self._name, None)
         if left == 0:
+            self._post.broken[self._name] += 1
             raise MailboxUnreadable("closed", "the server said BYE")
         if left is not None:
             self._post.farewells[self._name] = left - 1

@@ -16,6 +16,7 @@ from checks.core.model import Canary, Conclusion, Sighting
 
 NEAR = 0.001
 BLIND = 125.0  # seconds without a look that may go unnoticed: two intervals of the slowest check, and some slack
+MAY_BREAK = 3  # a message over which the connection broke so often may be what breaks it
 SEEN = frozenset({"delivered", "late", "junk"})
 VERDICTS = {
     "delivered": "pass",
@@ -127,6 +128,8 @@ class Witness:
         if mail.known:
             return
         mail.known = True
+        if sighting.findings is None and self._can_be_fetched(mail, sighting):
+            self._wrong("evidence that the server would hand out was given up", canary)
         seen = Seen(sighting, mail, *self._span(mail.visible_at))
         self.seen[canary].append(seen)
         if sighting.seen_at < seen.not_before - NEAR:
@@ -136,6 +139,11 @@ class Witness:
             self._wrong(f"a look {late:.3f} s after it was visible is said not to have shown it", canary)
         if canary in self.done and self.done[canary].conclusion.outcome not in SEEN:
             self.recovered.add(canary)
+
+    def _can_be_fetched(self, mail: Mail, sighting: Sighting) -> bool:
+        """Tell whether a message lies where it was shown, on a server that has not often broken off."""
+        there = str(self.post.validity[mail.mailbox, mail.folder]) == sighting.ref.validity and mail.gone_at is None
+        return there and self.post.broken[mail.mailbox] < MAY_BREAK
 
     def _countable(self, mail: Mail, look: LookRecord) -> bool:
         """Tell whether a message that was shown must be recognised: a copy in its place, not older than is kept."""
