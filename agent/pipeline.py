@@ -98,6 +98,7 @@ class Pipeline:
         self._server_certificates: dict[str, Certificate] = {}
         self._group = asyncio.TaskGroup()
         self._wall_offset = float("-inf")
+        self._stopping = False
         self.reload_successful = True
         self.reload_success_at = clock.steady()
 
@@ -123,6 +124,7 @@ class Pipeline:
             await self.apply(parts)
             self._schedule.start(list(parts.checks.values()))
             await stop.wait()
+            self._stopping = True
             self._schedule.stop()
             await self._close()
             for stage in stages:
@@ -130,11 +132,18 @@ class Pipeline:
         await self._end()
 
     async def apply(self, parts: Parts) -> None:
-        """Work with *parts* from now on."""
+        """Work with *parts* from now on.
+
+        Raises:
+            checks.errors.LocalFault: the agent is about to end, and must not begin anything anew.
+            LedgerError: the ledger could not take note of what is watched.
+        """
         thresholds = [limit for check in parts.checks.values() for limit in _thresholds(check)]
         watched = {name: list(reader.folders) for name, reader in parts.mailboxes.items()}
         now_at = self._clock.steady()
         await self._ledger.configure(watched=watched, accounts=parts.accounts, thresholds=thresholds, at=now_at)
+        if self._stopping:
+            raise LocalFault("the agent is about to end; it takes the settings over when it starts again")
         before, self._running = self._running, self._assemble(parts)
         if before is not None:
             self._schedule.update(list(parts.checks.values()), moved=_moved(before.parts, parts))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from agent import cancelled
 from agent.ledger import Ledger, LedgerError
 from agent.online import Online
 from checks.core import message, refusal, token
@@ -110,7 +111,9 @@ class Probe:
                 answer: object = await path.send(check.sender, check.recipient, message.compose(canary, signed))
         except LocalFault as fault:
             return Untried(at=self._clock.steady(), detail=str(fault))
-        except Exception as defect:  # noqa: BLE001 - a path that breaks stops alone; what it did is in doubt
+        except (Exception, asyncio.CancelledError) as defect:  # what a path that breaks did is in doubt
+            if cancelled.is_wanted(defect):
+                raise
             _log.exception("path.failed", path=check.path, check=check.name, canary=canary.id)
             return self._in_doubt(canary, defect)
         if isinstance(answer, Accepted | Refused):
@@ -118,7 +121,7 @@ class Probe:
         _log.error("path.failed", path=check.path, check=check.name, canary=canary.id, answer=type(answer).__name__)
         return self._in_doubt(canary, TypeError())
 
-    def _in_doubt(self, canary: Canary, defect: Exception) -> Refused:
+    def _in_doubt(self, canary: Canary, defect: BaseException) -> Refused:
         """Say of a canary that its path broke, and that it may be on its way all the same."""
         return Refused(
             stage=Stage.DATA,

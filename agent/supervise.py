@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
 
+from agent import cancelled
 from checks.ports import Clock
 
 _log = structlog.get_logger("supervise")
@@ -15,13 +17,15 @@ _HEALTHY_AFTER = 300.0
 
 
 async def supervise(name: str, part: Callable[[], Awaitable[None]], clock: Clock) -> None:
-    """Run *part* again and again; the pause grows while it keeps failing. Ends only by cancellation."""
+    """Run *part* again and again; the pause grows while it keeps failing. Ends only by being cancelled itself."""
     pause = _FIRST_PAUSE
     while True:
         began = clock.steady()
         try:
             await part()
-        except Exception:  # noqa: BLE001 - the one place: a defect must not take the other parts down
+        except (Exception, asyncio.CancelledError) as defect:  # it must not take others down
+            if cancelled.is_wanted(defect):
+                raise
             _log.exception("part.failed", part=name, again_in=pause)
         else:
             _log.error("part.ended", part=name, again_in=pause)

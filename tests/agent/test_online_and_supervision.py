@@ -126,6 +126,30 @@ def test_a_part_that_breaks_is_started_again_with_growing_pauses():
     assert all(entry["event"] == "part.failed" for entry in logs)
 
 
+def test_a_part_is_started_again_also_where_what_it_awaited_was_cancelled_by_others():
+    loop = SimulatedLoop()
+    clock = SimulatedClock(loop)
+    starts = []
+
+    async def part():
+        starts.append(clock.steady())
+        gone = asyncio.get_running_loop().create_future()
+        gone.cancel()
+        await gone
+
+    async def story():
+        running = asyncio.ensure_future(supervise("part", part, clock))
+        await clock.sleep(10)
+        running.cancel()
+        await asyncio.wait({running})
+        assert running.cancelled()
+
+    with structlog.testing.capture_logs() as logs:
+        simulate(story(), loop)
+    assert [at - starts[0] for at in starts] == [0, 1, 3, 7]
+    assert {entry["event"] for entry in logs} == {"part.failed"}
+
+
 def test_servers_words_cannot_act_on_a_terminal():
     event = log.escape(None, "info", {"why": "550 \x1b[2Jgone\r\nFAKE LINE \u202eevil", "n": 1})
     assert event == {"why": "550 \\u001b[2Jgone\\u000d\\u000aFAKE LINE \\u202eevil", "n": 1}

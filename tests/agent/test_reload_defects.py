@@ -1,18 +1,26 @@
-"""A reload that breaks in the middle is said to have failed: in the answer, in the log and in the metric."""
+"""A reload that breaks in the middle, or comes too late, is said to have failed, and leaves nothing behind."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from support.make import a_check
+from support.tenant import SimulatedPath, SimulatedReader, Tenant
 
 from agent.clock import SystemClock
 from agent.commands import run
 from agent.config.load import load
+from agent.ledger import Ledger
+from agent.pipeline import Parts, Pipeline
+from agent.probe import SigningKey
+from checks.errors import LocalFault
 from checks.lab import Lab
+from checks.ports import Clock
 
 
 def test_whatever_a_plug_in_raises_the_old_settings_stay_and_the_metric_says_so(
@@ -31,3 +39,62 @@ def test_whatever_a_plug_in_raises_the_old_settings_stay_and_the_metric_says_so(
     assert problem == "taking the settings over failed: ValueError"
     assert (pipeline.reload_successful, applied, reloader.settings) == (False, [], settings)
     assert [one["event"] for one in logs if one["log_level"] == "error"] == ["reload.failed", "settings.not_reloaded"]
+
+
+class SlowlyClosed(SimulatedReader):
+    """A reader that says when it is being closed, and takes until `closed`."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        super().__init__(tenant)
+        self.closing, self.closed = asyncio.Event(), asyncio.Event()
+
+    async def close(self) -> None:
+        self.closing.set()
+        await self.closed.wait()
+
+
+def one_check(clock: Clock, reader: SimulatedReader) -> Parts:
+    check = a_check()
+    return Parts(
+        site="here",
+        keep=3600.0,
+        ledger_keep=86400.0,
+        checks={check.name: check},
+        paths={check.path: SimulatedPath(Tenant(clock))},
+        methods={check.path: "relay"},
+        mailboxes={check.mailbox: reader},
+        kinds={check.mailbox: "imap"},
+        addresses={check.mailbox: [check.recipient]},
+        keys=[SigningKey("k1", bytes(32))],
+    )
+
+
+def test_an_agent_that_is_stopped_while_it_reloads_ends_and_begins_nothing_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(ledger: Ledger) -> None:
+        clock, stop, begun = SystemClock(), asyncio.Event(), asyncio.Event()
+        reader = SlowlyClosed(Tenant(clock))
+        parts = one_check(clock, reader)
+        configure = ledger.configure
+
+        async def configure_late(**what: Any) -> None:
+            """Take note at once, and say so, the second time, when the agent is closing already."""
+            await configure(**what)
+            if begun.is_set():
+                await reader.closing.wait()
+            begun.set()
+
+        monkeypatch.setattr(ledger, "configure", configure_late)
+        pipeline = Pipeline(clock=clock, ledger=ledger)
+        running = asyncio.ensure_future(pipeline.run(parts, stop))
+        await begun.wait()
+        reload = asyncio.ensure_future(pipeline.apply(one_check(clock, SimulatedReader(Tenant(clock)))))
+        stop.set()
+        with pytest.raises(LocalFault, match="about to end"):
+            await reload
+        reader.closed.set()
+        await running
+
+    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        asyncio.run(asyncio.wait_for(story(ledger), 60))

@@ -81,3 +81,25 @@ def test_an_answer_that_cannot_be_written_down_leaves_the_canary_in_doubt_and_ne
         assert await world.outcome(canary) == ("delivered" if copies else "indeterminate")
 
     tell(tmp_path, story)
+
+
+def test_a_canary_is_in_doubt_where_what_its_path_awaited_was_cancelled_by_others(tmp_path):
+    async def story(world):
+        world.path.fate.fault = asyncio.CancelledError()
+        canary = await world.send()
+        await world.clock.sleep(LIMITS.lost_after + LIMITS.observe_within)
+        assert await world.outcome(canary) == "indeterminate"
+
+    tell(tmp_path, story)
+
+
+def test_a_probe_that_is_cancelled_itself_ends(tmp_path):
+    async def story(world):
+        world.path.fate.seconds = 30.0
+        sending = asyncio.ensure_future(world.probe.send(world.check, 0))
+        await world.clock.sleep(5)
+        sending.cancel()
+        await asyncio.wait({sending})
+        assert sending.cancelled()
+
+    tell(tmp_path, story)
