@@ -21,6 +21,7 @@ from support.process import LedgerFile
 from checks.lab import Lab
 
 PATIENCE = 40.0
+SEVERAL = 3  # canaries after a reload, before something is said of those that there are none of
 
 
 @dataclass
@@ -91,6 +92,8 @@ async def agent_process(lab: Lab, folder: Path) -> AsyncIterator[Process]:
 
 
 def test_a_reload_runs_the_new_checks_and_no_longer_the_old_ones(lab: Lab, tmp_path: Path) -> None:
+    ledger = LedgerFile(tmp_path / "relaycanary.yaml")
+
     async def story() -> None:
         async with agent_process(lab, tmp_path) as agent:
             await agent.until(lambda text: bool(sample(text, "canaries_total", check="first", verdict="pass")))
@@ -101,6 +104,9 @@ def test_a_reload_runs_the_new_checks_and_no_longer_the_old_ones(lab: Lab, tmp_p
             text = await agent.until(lambda text: bool(sample(text, "canaries_total", check="second", verdict="pass")))
             assert sample(text, "config_last_reload_successful") == 1
             assert sample(text, "check_verdict", check="first") is None
+            later = f"seq > {ledger.canaries()[-1]['seq']}"
+            await agent.until(lambda _: ledger.count(f"name = 'second' AND {later}") >= SEVERAL)
+            assert ledger.count(f"name = 'first' AND {later}") == 0
 
     asyncio.run(story())
 
@@ -154,6 +160,24 @@ def test_a_reload_changes_the_settings_of_a_check_that_stays(lab: Lab, tmp_path:
 
             text = await agent.until(lambda text: sample(text, "check_late_after_seconds", check="first") == 20)
             assert sample(text, "path_info", path="relay", port=str(lab.port("direct"))) == 1
+
+    asyncio.run(story())
+
+
+def test_canaries_that_start_after_a_reload_have_the_new_limits(lab: Lab, tmp_path: Path) -> None:
+    """Where nothing but a limit changes, the check keeps its place in the schedule, and takes the limit over."""
+    ledger = LedgerFile(tmp_path / "relaycanary.yaml")
+
+    async def story() -> None:
+        async with agent_process(lab, tmp_path) as agent:
+            await agent.until(lambda text: sample(text, "check_late_after_seconds", check="first") == 30)
+            agent.settings["checks"]["first"]["late_after"] = "20s"
+            agent.reload()
+            await agent.until(lambda text: sample(text, "check_late_after_seconds", check="first") == 20)
+            later = f"seq > {ledger.canaries()[-1]['seq']}"
+            await agent.until(lambda _: ledger.count(later) >= SEVERAL)
+
+            assert {round(row["late_at"] - row["started_at"], 3) for row in ledger.canaries(later)} == {20.0}
 
     asyncio.run(story())
 
