@@ -136,10 +136,10 @@ def backoff(attempts: int, wish: float | None = None) -> float:
     """Say for how many seconds to leave a channel alone after *attempts* failures before this one.
 
     It doubles, up to five minutes, with up to half of it taken off at random: agents that failed together shall not
-    come back together. The channel's own *wish* is respected.
+    come back together. The channel's own *wish* is respected up to the same limit: a page must not wait for an hour.
     """
     pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(attempts, 16))
-    return max(pause * random.uniform(0.5, 1.0), wish or 0.0)  # noqa: S311 - nothing secret hangs on it
+    return max(pause * random.uniform(0.5, 1.0), min(wish or 0.0, _LONGEST_PAUSE))  # noqa: S311 - no secret hangs on it
 
 
 def _dated(page: Page, waiting: WaitingPage, now: float) -> Page:

@@ -271,7 +271,30 @@ def test_the_pauses_between_attempts_grow_to_five_minutes_and_no_two_agents_keep
         pauses = [backoff(attempts) for _ in range(50)]
         assert all(whole / 2 <= pause <= whole for pause in pauses)
         assert len(set(pauses)) > 1
-    assert backoff(0, 600.0) == 600.0
+    assert backoff(0, 200.0) == 200.0
+
+
+@pytest.mark.parametrize("wish", [3600.0, float("inf")])
+def test_a_channel_that_wants_to_be_left_alone_for_an_hour_is_tried_again_within_five_minutes(
+    tmp_path: Path, wish: float
+) -> None:
+    loop = SimulatedLoop()
+    clock = SimulatedClock(loop)
+    channel = Scripted("hook", *[NotSent("too many requests", retry_after=wish)] * 3)
+
+    async def story() -> None:
+        with PatientLedger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+            store = AlertStore(ledger)
+            incident = StoredIncident(id="i1", state="{}", opened_wall=clock.steady())
+            now = clock.now().timestamp()
+            await store.write([incident], [new_page(a_page())], at=clock.steady(), wall=now)
+            delivery = Delivery(store=store, clock=clock)
+            await delivery.apply({"hook": channel})
+            await clock.sleep(3 * 300 + 30)
+            await delivery.close()
+
+    simulate(story(), loop)
+    assert len(channel.taken) == 1
 
 
 @pytest.mark.parametrize(("event", "given_up"), [(Event.RESOLVED, True), (Event.OPENED, False)])

@@ -23,7 +23,6 @@ from checks.wire.tls import TlsClient
 _PATIENCE = httpx.Timeout(10.0)
 _MOST_WORDS = 200
 _LARGEST = 16 * 1024
-_LONGEST_WISH = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +128,9 @@ def _retry_after(response: httpx.Response) -> float | None:
     """Read when the receiver wants to be asked again (RFC 9110 10.2.3), in seconds from now."""
     wish = response.headers.get("retry-after", "")
     if wish.isdecimal():
-        return min(float(wish), _LONGEST_WISH)
+        return float(wish)
     try:
         seconds = (parsedate_to_datetime(wish) - SystemClock().now()).total_seconds()
     except (ValueError, TypeError):
         return None
-    return min(max(0.0, seconds), _LONGEST_WISH)
+    return max(0.0, seconds)

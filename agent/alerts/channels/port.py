@@ -10,7 +10,7 @@ from agent.alerts.page import Page
 class NotSent(Exception):
     """The other side did not take it, or nobody knows whether it did. The message is for the log: no secret is in it.
 
-    `retry_after` is the other side's own wish in seconds, where it states one.
+    `retry_after` is the other side's own wish in seconds, where it states one; it is granted up to five minutes.
     """
 
     def __init__(self, why: str, *, retry_after: float | None = None) -> None:
