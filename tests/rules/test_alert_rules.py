@@ -15,6 +15,8 @@ from agent.metrics import FAMILIES
 pytestmark = pytest.mark.servers
 _NAME = re.compile(r"\brelaycanary_[a-z0-9_]+")
 _RECORDED = re.compile(r"\brelaycanary:[a-z0-9_:]+")
+TARGET = {"env": "prod", "namespace": "mail", "pod": "relaycanary-0", "endpoint": "http"}
+"""Labels that targets have beside `job` and `instance`."""
 _SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("_count", "_sum")}
 
 
@@ -48,6 +50,26 @@ def test_prometheus_takes_the_example_of_its_configuration(promtool: str) -> Non
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.name)
 def test_the_rules_do_in_promtool_what_their_tests_say(promtool: str, file: Path) -> None:
     done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.name)
+def test_the_rules_do_the_same_for_targets_with_further_labels_and_alerts_keep_them(
+    promtool: str, file: Path, tmp_path: Path
+) -> None:
+    """Every test of the rules once more, as with a ServiceMonitor, or with `labels` in a scrape configuration."""
+    labelled = yaml.safe_load(file.read_text())
+    labelled["rule_files"] = [str(file.parent / rules) for rules in labelled["rule_files"]]
+    own = "".join(f'{name}="{value}", ' for name, value in TARGET.items())
+    for scenario in labelled["tests"]:
+        for one in scenario["input_series"]:
+            one["series"] = one["series"].replace("{", "{" + own, 1)
+        for alert in (alert for one in scenario["alert_rule_test"] for alert in one["exp_alerts"]):
+            if "job" in alert["exp_labels"]:  # the others tell that there is no target, or stand for themselves
+                alert["exp_labels"] |= TARGET
+    copy = tmp_path / file.name
+    copy.write_text(yaml.safe_dump(labelled))
+    done = subprocess.run([promtool, "test", "rules", copy], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
