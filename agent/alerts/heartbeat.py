@@ -128,8 +128,15 @@ def objections(
         yield f"a verdict has been due for {age(view.now_at - pulse.judging_at)}"
     if view.now_at - max(decided_at, since_at) > _SLACK:
         yield "the rules of alerts are not gone through"
-    if pulse.untold_wall is not None and now - pulse.untold_wall > _LONGEST_UNTOLD:
-        yield f"no channel has taken a page for {age(now - pulse.untold_wall)}"
+    if pulse.untold_wall is not None:
+        yield from _untold(now - pulse.untold_wall)
+
+
+def _untold(seconds: float) -> Iterator[str]:
+    if seconds > _LONGEST_UNTOLD:
+        yield f"no channel has taken a page for {age(seconds)}"
+    elif seconds < -_SLACK:
+        yield "no channel has taken a page since before the clock was set back"
 
 
 def _standing_still(view: AgentView, pulse: Pulse, since_at: float) -> Iterator[str]:

@@ -74,12 +74,16 @@ def decide(
         one for one in grouped.incidents if one != earlier.get(one.id) and (one.closed is None or one.id in earlier)
     ]
     still_open = [one for one in grouped.incidents if one.closed is None]
-    waits = [one.opened + _patience(one, scene, policy) - scene.now for one in still_open]
+    waits = [
+        one.opened + patience - scene.now
+        for one in still_open
+        if not _over(one.opened, patience := _patience(one, scene, policy), scene.now)
+    ]
     return Decision(
         changed=changed,
         pages=pages,
         open=still_open,
-        again_in=min((wait for wait in waits if wait > 0), default=None),
+        again_in=min(waits, default=None),
     )
 
 
@@ -120,13 +124,20 @@ def _event(incident: Incident, route: Route, last: Told | None, scene: Scene, po
         return None
     patience = _patience(incident, scene, policy)
     if last is None or not knows:
-        return Event.OPENED if scene.now >= incident.opened + patience else None
+        return Event.OPENED if _over(incident.opened, patience, scene.now) else None
     if rank(severity(incident)) > rank(last.severity):
         return Event.WORSE
-    news = last.gist != _gist(incident)
-    if news and scene.now >= max(incident.grown + patience, last.written_wall + _BETWEEN_CHANGES):
-        return Event.CHANGED
-    return None
+    waited = _over(incident.grown, patience, scene.now) and _over(last.written_wall, _BETWEEN_CHANGES, scene.now)
+    return Event.CHANGED if waited and last.gist != _gist(incident) else None
+
+
+def _over(since: float, seconds: float, now: float) -> bool:
+    """Tell whether a wait that began at *since* is over.
+
+    What began later than now began before the clock was set back, nobody knows how long ago: a page is not held back by
+    the step.
+    """
+    return not since <= now < since + seconds
 
 
 def _quiet(incident: Incident, scene: Scene) -> bool:

@@ -75,6 +75,22 @@ def test_a_page_waits_for_what_fails_with_it_but_no_longer_than_its_checks_need(
     assert hurried.last.again_in == 60.0  # its `every`
 
 
+def test_a_clock_that_is_set_back_holds_no_page_back():
+    desk = only(ONCALL, group_wait=15.0)
+    relay, graph = ill("relay", attempt=CONNECTOR), well("graph")
+    assert desk.see(a_scene(relay, graph)) == []
+    assert [event for event, _, _ in desk.see(a_scene(relay, graph, now=T0 + 5 - 3600))] == ["opened"]
+    assert desk.last.again_in is None
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_from_being_told_that_it_grew():
+    desk = only(ONCALL)
+    relay, graph, direct = ill("relay", attempt=CONNECTOR), ill("graph", Outcome.LOST), ill("direct", Outcome.DEFERRED)
+    desk.see(a_scene(relay, well("graph"), well("direct")))
+    assert desk.see(a_scene(relay, graph, direct, now=T0 + 10)) == []
+    assert [event for event, _, _ in desk.see(a_scene(relay, graph, direct, now=T0 - 3600))] == ["changed"]
+
+
 def test_what_is_over_before_the_page_goes_out_pages_nobody():
     desk = only(ONCALL, group_wait=15.0)
     broken = ill("relay")

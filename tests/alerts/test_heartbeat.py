@@ -59,6 +59,7 @@ def test_nothing_speaks_against_an_agent_that_sends_reads_judges_and_tells():
         ({"pulse": replace(PULSE, judging_at=NOW_AT - 90)}, "a verdict has been due for 1 min 30 s"),
         ({"decided_at": NOW_AT - 90}, "the rules of alerts are not gone through"),
         ({"pulse": replace(PULSE, untold_wall=NOW - 400)}, "no channel has taken a page for 6 min 40 s"),
+        ({"pulse": replace(PULSE, untold_wall=NOW + 3600)}, "no channel has taken a page since before the clock was"),
     ],
 )
 def test_whatever_keeps_the_agent_from_noticing_speaks_against_a_beat(changes, said):
@@ -75,6 +76,11 @@ def test_what_was_before_our_time_is_no_reproach(name):
 def test_a_mailbox_that_nobody_is_to_be_woken_for_stops_no_heart():
     blind = replace(PULSE, looked_at={"inbox": NOW_AT - 9000})
     assert against(pulse=blind, muted=("relay-inbox",)) == []
+
+
+@pytest.mark.parametrize("ago", [299.0, 0.0, -1.0])
+def test_a_page_that_was_just_written_has_time_to_be_taken(ago):
+    assert against(pulse=replace(PULSE, untold_wall=NOW - ago)) == []
 
 
 def test_a_mailbox_that_is_looked_into_less_often_has_more_time():
