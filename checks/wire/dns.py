@@ -21,6 +21,7 @@ import dns.resolver
 
 from checks.core.reply import clean_text
 from checks.errors import LocalFault
+from checks.wire.lookups import LOOK_UPS
 from checks.wire.tcp import Address
 
 MAX_HOSTS = 5
@@ -91,7 +92,7 @@ class Resolver:
 
         Raises:
             Unresolvable: there is none, or nobody answers.
-            LocalFault: this machine has no name server configured.
+            LocalFault: this machine has no name server configured, or could not even ask.
         """
         if literal := _literal(host, port):
             return [literal]
@@ -176,13 +177,14 @@ class Resolver:
 
 
 async def _from_system(host: str, port: int) -> list[Address]:
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        found = await LOOK_UPS.ask(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except socket.gaierror as error:
         raise Unresolvable(f"{_SYSTEM_ERRORS.get(error.errno, 'the look-up failed')}: {host}") from error
     except UnicodeError as error:
         raise Unresolvable(f"{host} is not a valid host name") from error
+    except OSError as error:  # no thread, no socket, no file: nobody was asked
+        raise LocalFault(f"this machine cannot look up {host}: {error.strerror}") from error
     return [Address(socket.AddressFamily(family), sockaddr) for family, _, _, _, sockaddr in found[:_MAX_ADDRESSES]]
 
 

@@ -16,6 +16,7 @@ from checks.ports import Credential, Endpoint, Login, Tools
 from checks.wire.dns import Resolver
 from checks.wire.handover import Handover, HandoverEnded
 from checks.wire.link import Link
+from checks.wire.lookups import LOOK_UPS
 from checks.wire.opening import Plan, open_session
 from checks.wire.rehearsal import Rehearsal, look_at_certificates, rehearse
 from checks.wire.session import OK, Session
@@ -230,8 +231,8 @@ async def _own_name() -> str | None:
     if not _QUALIFIED_NAME.fullmatch(name):
         try:
             async with asyncio.timeout(_NAME_LIMIT):
-                name = await asyncio.to_thread(socket.getfqdn)
-        except TimeoutError:
+                name = await LOOK_UPS.ask(socket.getfqdn)
+        except OSError:  # the time is up, or there is no thread to ask in
             return None
     return name if _QUALIFIED_NAME.fullmatch(name) else None
 
