@@ -6,7 +6,10 @@ import asyncio
 import ipaddress
 from collections.abc import Sequence
 
+from checks.errors import LocalFault
 from checks.ports import Clock, Endpoint
+from checks.wire.dns import Resolver, Unresolvable
+from checks.wire.tcp import ConnectFailed, connect
 
 _PATIENCE = 3.0
 _NEVER = float("-inf")
@@ -15,12 +18,13 @@ _NEVER = float("-inf")
 class Online:
     """Remembers when a TCP connection to any configured host last succeeded, and tries for itself when in doubt.
 
-    A connection that has been open for long says nothing about name servers; so which names could be looked up is
-    remembered by itself.
+    It tries as the paths and readers do, so that what they reach counts as reached. A connection that has been open
+    for long says nothing about name servers; so which names could be looked up is remembered by itself.
     """
 
     def __init__(self, clock: Clock, endpoints: Sequence[Endpoint]) -> None:
         self._clock = clock
+        self._resolver = Resolver()
         self._endpoints = sorted({(endpoint.host, endpoint.port) for endpoint in endpoints})
         self._names = {host for host, _ in self._endpoints if not _is_address(host)}
         self._connected_at = _NEVER
@@ -56,13 +60,13 @@ class Online:
     async def _try(self, host: str, port: int) -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
-                await asyncio.get_running_loop().getaddrinfo(host, port)
+                addresses = await self._resolver.addresses(host, port)
                 self._resolved_at[host] = self._clock.steady()
-                _, writer = await asyncio.open_connection(host, port)
-        except (OSError, UnicodeError, TimeoutError):
+                connection = await connect(addresses, None)
+        except (Unresolvable, ConnectFailed, LocalFault, TimeoutError):
             return
         self.connected(self._clock.steady())
-        writer.close()
+        connection.close()
 
 
 def _is_address(host: str) -> bool:

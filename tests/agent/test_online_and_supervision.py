@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import socket
+import threading
 
+import pytest
 import structlog
 from support.simulation import SimulatedClock, SimulatedLoop, simulate
 
-from agent import log
+from agent import log, online
 from agent.clock import SystemClock
 from agent.online import Online
 from agent.supervise import supervise
 from checks.ports import Endpoint
+from checks.wire.tcp import ConnectFailed
+
+MORE_THAN_ASYNCIO_HAS_THREADS = min(32, (os.cpu_count() or 1) + 4) + 1
 
 
 def endpoint(port: int) -> Endpoint:
@@ -32,11 +38,11 @@ def dead_port() -> int:
 
 def test_a_connection_since_the_moment_proves_that_we_are_online():
     async def story():
-        online = Online(SystemClock(), [endpoint(dead_port())])
-        online.connected(100.0)
-        assert await online.since(99.0)
-        assert await online.since(100.0)
-        assert not await online.since(100.1)
+        known = Online(SystemClock(), [endpoint(dead_port())])
+        known.connected(100.0)
+        assert await known.since(99.0)
+        assert await known.since(100.0)
+        assert not await known.since(100.1)
 
     asyncio.run(story())
 
@@ -47,8 +53,8 @@ def test_without_one_any_configured_host_that_answers_is_proof():
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         async with server:
             alive = server.sockets[0].getsockname()[1]
-            online = Online(clock, [endpoint(dead_port()), endpoint(alive)])
-            assert await online.since(clock.steady())
+            known = Online(clock, [endpoint(dead_port()), endpoint(alive)])
+            assert await known.since(clock.steady())
 
     asyncio.run(story())
 
@@ -60,28 +66,90 @@ def test_who_asks_while_another_tries_is_not_judged_by_what_was_tried_before(mon
         clock = SystemClock()
         swallowing, held = "192.0.2.1", asyncio.Event()
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-        connect = asyncio.open_connection
+        connect = online.connect
 
-        async def connecting(host, port):
-            if host == swallowing:
+        async def connecting(addresses, source):
+            if addresses[0].ip == swallowing:
                 await held.wait()
-                raise OSError
-            return await connect(host, port)
+                raise ConnectFailed
+            return await connect(addresses, source)
 
-        monkeypatch.setattr(asyncio, "open_connection", connecting)
+        monkeypatch.setattr(online, "connect", connecting)
         async with server:
-            online = Online(clock, [endpoint(server.sockets[0].getsockname()[1]), named(swallowing, 25)])
-            first = asyncio.ensure_future(online.since(clock.steady()))
-            while not online._connected_at > 0:
+            known = Online(clock, [endpoint(server.sockets[0].getsockname()[1]), named(swallowing, 25)])
+            first = asyncio.ensure_future(known.since(clock.steady()))
+            while not known._connected_at > 0:
                 await asyncio.sleep(0)
             joined_at = clock.steady()
-            second = asyncio.ensure_future(online.since(joined_at))
+            second = asyncio.ensure_future(known.since(joined_at))
             await asyncio.sleep(0)
             held.set()
             assert await first
             assert await second
 
     asyncio.run(story())
+
+
+@pytest.fixture
+def deaf():
+    """An address that neither answers nor refuses: its queue of connections is full, so that SYNs are dropped."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        fillers = [socket.socket() for _ in range(3)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(server.getsockname())
+        yield server.getsockname()
+        for filler in fillers:
+            filler.close()
+
+
+def test_a_host_whose_first_address_is_a_black_hole_is_reached_at_the_second(deaf, monkeypatch):
+    """As the paths and readers reach it, with IPv6 that leads nowhere; and it is looked up once."""
+    asked = []
+
+    async def story():
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        answers = server.sockets[0].getsockname()
+
+        def two_addresses(host, *_):
+            asked.append(host)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (deaf, answers)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
+        async with server:
+            clock = SystemClock()
+            assert await Online(clock, [named("dual-stack.example", 993)]).since(clock.steady())
+
+    asyncio.run(story())
+    assert asked == ["dual-stack.example"]
+
+
+def test_names_that_hang_do_not_keep_another_from_being_tried(monkeypatch):
+    fail, resolve = threading.Event(), socket.getaddrinfo
+
+    def hanging(host, *arguments, **more):
+        if host.endswith(".dead.example"):
+            fail.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve("127.0.0.1", *arguments, **more)
+
+    async def story():
+        clock = SystemClock()
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        dead = [named(f"mx{number}.dead.example", 25) for number in range(MORE_THAN_ASYNCIO_HAS_THREADS)]
+        async with server:
+            known = Online(clock, [*dead, named("z.healthy.example", server.sockets[0].getsockname()[1])])
+            asking = asyncio.ensure_future(known.since(clock.steady(), unresolved="mx0.dead.example"))
+            while not (asking.done() or known._connected_at > 0):
+                await asyncio.sleep(0.001)
+            fail.set()
+            assert await asking
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    try:
+        asyncio.run(story())
+    finally:
+        fail.set()
 
 
 def test_a_name_that_cannot_be_looked_up_is_blamed_on_others_only_if_another_name_can_be():
