@@ -129,6 +129,17 @@ def _alert_after(picture: Picture) -> Iterator[Row]:
 
 @family(
     "gauge",
+    "check_expects_refusal",
+    "1 if the settings say that canaries of the check have to be refused, 0 if they have to be delivered.",
+    *_CHECK,
+)
+def _expects_refusal(picture: Picture) -> Iterator[Row]:
+    for check in picture.checks:
+        yield (check.name, check.method), float(check.expect.refused is not None)
+
+
+@family(
+    "gauge",
     "check_last_problem_timestamp_seconds",
     "Unix time at which the newest-started canary with this verdict was concluded; what it means and what to do.",
     *_CHECK,
@@ -174,5 +185,6 @@ FAMILIES: tuple[Family, ...] = (
     _lost_after,
     _streak,
     _alert_after,
+    _expects_refusal,
     _last_problem,
 )

@@ -13,7 +13,7 @@ from agent.ledger import CheckStanding, Histogram, InFlight, Problem, Snapshot, 
 from agent.ledger.notified import BEATS, RESULTS, Outbox
 from agent.metrics import FAMILIES
 from agent.status import AgentView
-from checks.core.model import Check, Outcome, Reply, Stage, Verdict
+from checks.core.model import Check, Expectations, Outcome, Reply, Stage, Verdict
 from checks.core.recognise import Ignored
 from checks.core.servers import ClockOffset, ServerHop, ServerTimes
 
@@ -67,6 +67,7 @@ CONTRACT = {
     "check_lost_after_seconds": ("gauge", CHECK),
     "check_streak": ("gauge", (*CHECK, "verdict")),
     "check_alert_after": ("gauge", CHECK),
+    "check_expects_refusal": ("gauge", CHECK),
     "check_last_problem_timestamp_seconds": (
         "gauge",
         (*CHECK, "verdict", "outcome", "code", "enhanced", "meaning", "fix"),
@@ -253,6 +254,20 @@ def test_a_negative_check_can_pass_by_being_rejected(
 
     verdicts = {one["verdict"] for one in shown.series("canaries_total") if one["outcome"] == "rejected"}
     assert verdicts == {"pass", "fail"}
+
+
+def test_what_a_check_expects_is_told_by_its_settings_whatever_its_totals_say_of_before(
+    scrape: Scraper, refusing_check: Check, view: Callable[..., AgentView]
+) -> None:
+    labels = {"method": "relay", "outcome": "rejected", "verdict": "pass"}
+    before = Snapshot(totals=[Total(owner="must-refuse", metric="canaries", labels=labels, value=7)])
+    now = replace(refusing_check, expect=Expectations())
+
+    name = {"check": "must-refuse", "method": "relay"}
+    assert scrape(view(refusing_check), before).value("check_expects_refusal", **name) == 1
+    shown = scrape(view(now), before)
+    assert shown.value("check_expects_refusal", **name) == 0
+    assert shown.value("canaries_total", check="must-refuse", **labels) == 7
 
 
 def test_what_never_happened_has_no_time(
