@@ -9,7 +9,7 @@ from checks.core.model import Accepted, Cause, Certificate, Protocol, Refused, S
 from checks.core.reply import clean_text
 from checks.core.roles import Use, doubt
 from checks.errors import TokenRefused
-from checks.ports import Endpoint, Tools
+from checks.ports import Endpoint, Login, Tools
 from checks.settings import Address, Duration, Section, Text
 from checks.wire.graph import GraphAnswer, GraphClient, GraphRequest, NoAnswer, graph_target
 from checks.wire.handover import Handover, HandoverEnded
@@ -18,6 +18,7 @@ from checks.wire.smtp_settings import Timeouts
 _DENIED = frozenset({401, 403})
 _ERROR = 400
 _TOKEN_LIMIT = 30.0
+_ROOM_LIMIT = 60.0  # no part of the hand-over; our reader of the same mailbox may be waiting for slow answers
 
 
 class GraphSendSettings(Section):
@@ -73,8 +74,10 @@ class GraphSend:
         where = self.endpoint()
         record = Handover(self._clock, Timeouts(), f"{where.host}:{where.port}", self._observe)
         try:
-            await self._token(record)
-            answer = await self._request(record, send_mail(message, sender, recipient))
+            login = await self._token(record)
+            async with self._client.place(limit=_ROOM_LIMIT):
+                record.begin(keep={Stage.TOKEN})
+                answer = await self._request(record, login, send_mail(message, sender, recipient))
         except HandoverEnded as end:
             end.protocol = Protocol.ENTRA if end.stage is Stage.TOKEN else Protocol.GRAPH
             return record.refused(end)
@@ -84,16 +87,16 @@ class GraphSend:
         """Let go of connections."""
         await self._client.close()
 
-    async def _token(self, record: Handover) -> None:
-        """Obtain the token; the client takes the same one."""
+    async def _token(self, record: Handover) -> Login:
         async with record.timed(Stage.TOKEN, _TOKEN_LIMIT):
             try:
                 login = await self._target.credential.login("graph")
             except TokenRefused as refused:
                 raise record.no_token(refused) from refused
         record.conceal([login.secret.encode()])
+        return login
 
-    async def _request(self, record: Handover, body: object) -> GraphAnswer:
+    async def _request(self, record: Handover, login: Login, body: object) -> GraphAnswer:
         def tell(sent: bool) -> None:
             record.sent = sent
 
@@ -102,7 +105,7 @@ class GraphSend:
         # The client has the same limit for each try; here it is one for both, and a second for what is around them.
         async with record.timed(Stage.REQUEST, self._settings.timeout + 1):
             try:
-                answer = await self._client.ask(request, tell=tell)
+                answer = await self._client.ask_in_place(request, login, tell=tell)
             except TokenRefused as refused:  # there was no second token, after Graph had turned the first away
                 record.sent = False
                 raise record.no_token(refused) from refused

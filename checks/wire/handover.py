@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from checks.core.model import (
@@ -81,12 +81,16 @@ class Handover:
         self._observe = observe
         self._lines: list[DialogueLine] = []
         self._secrets: frozenset[bytes] = frozenset()
+        self._spent: dict[Stage, float] = {}
         self.begin()
 
-    def begin(self) -> None:
-        """Start the clocks. Again, too: what was needed to get ready is not part of the measured hand-over."""
+    def begin(self, *, keep: Collection[Stage] = ()) -> None:
+        """Start the clocks. Again, too: what was needed to get ready is not part of the measured hand-over.
+
+        Stages to *keep* are told beside it.
+        """
         self._began_at = self._clock.steady()
-        self._spent: dict[Stage, float] = {}
+        self._spent = {stage: seconds for stage, seconds in self._spent.items() if stage in keep}
 
     @asynccontextmanager
     async def timed(self, stage: Stage, limit: float | None = None) -> AsyncIterator[None]:

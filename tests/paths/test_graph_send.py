@@ -17,9 +17,11 @@ from checks.core.model import Accepted, Cause, Outcome, Protocol, Refused, Reply
 from checks.core.refusal import in_doubt, outcome_of, reasons_of
 from checks.errors import LocalFault, TokenRefused
 from checks.knowledge import diagnose_refusal
+from checks.paths import graph_send
 from checks.paths.graph_send import GraphSend
 from checks.ports import GraphService, Tools
 from checks.wire.credentials import Password
+from checks.wire.graph.places import AT_ONCE, places_of
 
 pytestmark = pytest.mark.anyio
 
@@ -114,6 +116,49 @@ async def test_a_sender_that_has_no_mailbox_is_sent_from_the_one_that_has(graph,
     path = path_to(sender="alias@contoso.example", mailbox=ADDRESS)
     assert isinstance(await path.send("alias@contoso.example", RECIPIENT, CANARY), Accepted)
     assert graph.outbox[0]["message"]["from"] == {"emailAddress": {"address": "alias@contoso.example"}}
+
+
+async def test_the_time_for_a_token_is_told_and_no_part_of_the_hand_over(path_to, monkeypatch):
+    path, clock, granted = path_to(), SystemClock(), []
+    login = path.hand.login
+
+    async def granting(audience):
+        shown = await login(audience)
+        granted.append(clock.steady())
+        return shown
+
+    monkeypatch.setattr(path.hand, "login", granting)
+    attempt = await send(path)
+    assert attempt.transcript.began_at >= granted[-1]
+    assert [timing.stage for timing in attempt.transcript.stages] == [Stage.TOKEN, Stage.REQUEST]
+
+
+async def test_waiting_for_requests_of_our_own_is_no_part_of_the_hand_over(graph, path_to):
+    path, clock = path_to(), SystemClock()
+    places = places_of(path.hand, ADDRESS)
+    async with places.taken(AT_ONCE):  # as a batch of the reader of the same mailbox
+        sending = asyncio.ensure_future(send(path))
+        while not places._waiting:
+            await asyncio.sleep(0.001)
+        assert graph.server.requests == []
+        made_room = clock.steady()
+    attempt = await sending
+    assert isinstance(attempt, Accepted)
+    assert attempt.transcript.began_at >= made_room
+    took = {timing.stage: timing.seconds for timing in attempt.transcript.stages}
+    assert took[Stage.REQUEST] <= attempt.transcript.ended_at - attempt.transcript.began_at
+
+
+async def test_where_requests_of_our_own_leave_no_room_it_is_our_fault(graph, path_to, monkeypatch):
+    monkeypatch.setattr(graph_send, "_ROOM_LIMIT", 0.05)
+    path = path_to()
+    async with places_of(path.hand, ADDRESS).taken(1):
+        assert isinstance(await send(path), Accepted)
+        async with places_of(path.hand, ADDRESS).taken(AT_ONCE - 1):
+            with pytest.raises(LocalFault, match="Graph was not asked: .* this agent's own requests for canary@"):
+                await send(path)
+    assert len(graph.server.requests) == 1
+    assert isinstance(await send(path), Accepted)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +14,9 @@ import httpx
 
 from checks.core.http import error_codes, error_reply, read_json
 from checks.core.model import Reply, TlsFacts
+from checks.errors import LocalFault
 from checks.ports import Login
-from checks.wire.graph.places import places_of
+from checks.wire.graph.places import AT_ONCE, places_of
 from checks.wire.graph.target import GraphTarget
 from checks.wire.http import AGENT, HttpFailure, failure_of
 from checks.wire.tls import TlsClient, tls_facts
@@ -98,22 +100,49 @@ class GraphClient:
         self._places = places_of(target.credential, target.mailbox)
         self._kept: httpx.AsyncClient | None = None
 
-    async def ask(self, request: GraphRequest, *, tell: Callable[[bool], None] | None = None) -> GraphAnswer:
+    async def ask(self, request: GraphRequest) -> GraphAnswer:
         """Return whatever Graph answers; if it does not take the token (401), that to a second try with a new one.
-
-        *tell* is told False before the request leaves, and True when all of it has.
 
         Raises:
             NoAnswer: there was none.
             checks.errors.TokenRefused, checks.errors.LocalFault: there is no token, or we cannot connect.
         """
-        credential = self.target.credential
-        login = await credential.login("graph")
-        async with self._places.taken(request.parts):
-            answer = await self._send(request, login, tell)
-            if answer.status == _UNAUTHORIZED:
-                credential.reject(login)
-                answer = await self._send(request, await credential.login("graph"), tell)
+        login = await self.target.credential.login("graph")
+        async with self.place(request.parts):
+            return await self.ask_in_place(request, login)
+
+    @asynccontextmanager
+    async def place(self, parts: int = 1, *, limit: float | None = None) -> AsyncIterator[None]:
+        """Wait until a request of so many *parts* could leave, as far as we are concerned, and hold its place.
+
+        Raises:
+            checks.errors.LocalFault: the CAs to trust cannot be used, or our own requests took longer than *limit*
+                seconds to make room.
+        """
+        await self._tls.context()
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(limit):
+                    await held.enter_async_context(self._places.taken(parts))
+            except TimeoutError:
+                raise LocalFault(
+                    f"Graph was not asked: for {limit:g} s this agent's own requests for {self.target.mailbox} left no"
+                    f" room for another one ({AT_ONCE} at a time)"
+                ) from None
+            yield
+
+    async def ask_in_place(
+        self, request: GraphRequest, login: Login, *, tell: Callable[[bool], None] | None = None
+    ) -> GraphAnswer:
+        """Ask as `ask` does, by *login*, for whoever holds a place already.
+
+        *tell* is told False before the request leaves, and True when all of it has.
+        """
+        answer = await self._send(request, login, tell)
+        if answer.status == _UNAUTHORIZED:
+            credential = self.target.credential
+            credential.reject(login)
+            answer = await self._send(request, await credential.login("graph"), tell)
         return answer
 
     async def close(self) -> None:
