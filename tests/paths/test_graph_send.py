@@ -155,7 +155,7 @@ async def test_where_requests_of_our_own_leave_no_room_it_is_our_fault(graph, pa
     async with places_of(path.hand, ADDRESS).taken(1):
         assert isinstance(await send(path), Accepted)
         async with places_of(path.hand, ADDRESS).taken(AT_ONCE - 1):
-            with pytest.raises(LocalFault, match="Graph was not asked: .* this agent's own requests for canary@"):
+            with pytest.raises(LocalFault, match=r"Graph was not asked: .* this agent's own requests for canary@"):
                 await send(path)
     assert len(graph.server.requests) == 1
     assert isinstance(await send(path), Accepted)
