@@ -160,6 +160,9 @@ class Look:
 
     `complete` is False while there are more; only a complete look proves absence. Where the old cursor was void (IMAP:
     UIDVALIDITY changed), messages are shown again under new references.
+
+    The pages up to a complete one are a round. It proves absence as of the moment in which its first page was asked
+    for: a later page need not show what has come since (Graph's delta does not).
     """
 
     messages: Sequence[RawMessage]

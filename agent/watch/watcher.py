@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
@@ -31,12 +31,13 @@ _FIRST_LOOK_BACK = timedelta(days=1)
 
 @dataclass(slots=True)
 class _Folder:
-    """How far one folder was looked into."""
+    """How far one folder was looked into. `midway` tells that the cursor may lead into the middle of a round."""
 
     name: str
     cursor: str | None = None
     looked_at: float | None = None
     due_at: float = 0.0
+    midway: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,7 +124,7 @@ class Watcher:
         folders = []
         for name in self.reader.folders:
             cursor, looked_at = await self.ledger.cursor(self.name, name)
-            folders.append(_Folder(name, cursor, looked_at))
+            folders.append(_Folder(name, cursor, looked_at, midway=cursor is not None))
         self._folders = folders
 
     async def _look_where_due(self) -> None:
@@ -135,15 +136,23 @@ class Watcher:
                 await self._look(folder)
 
     async def _look(self, folder: _Folder) -> None:
-        complete = False
+        """Read page after page, until a round is through that began in this look.
+
+        A round is as old as its first page. One that was broken off, by a failure or by the end of a life, is read to
+        its end, but proves no absence: that is left to the next, which follows at once.
+        """
+        began_at, whole, complete = self.clock.steady(), False, False
         since = self.clock.now() - _FIRST_LOOK_BACK - timedelta(seconds=self.interpreter.keep)
         while not complete:
-            began_at = self.clock.steady()
+            asked_at = self.clock.steady()
             look = await self.reader.look(folder.name, folder.cursor, since=since)
             answered_at = self.clock.steady()
             self.connected(answered_at)
-            await self._write_down(folder, look, began_at, answered_at)
-            complete = look.complete
+            if not folder.midway:
+                began_at, whole = asked_at, True
+            complete = look.complete and whole
+            await self._write_down(folder, replace(look, complete=complete), began_at, answered_at)
+            folder.midway = not look.complete
 
     async def _write_down(self, folder: _Folder, look: Look, began_at: float, answered_at: float) -> None:
         found = await self.interpreter.interpret(look.messages, seen_at=answered_at, after_at=folder.looked_at)

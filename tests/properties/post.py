@@ -90,7 +90,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one page of a look showed, under which names, and when."""
+    """What one page of a look showed, under which names, and as of when."""
 
     mails: Sequence[Mail]
     refs: Sequence[MessageRef]

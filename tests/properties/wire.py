@@ -94,7 +94,11 @@ class SimulatedPath:
 
 
 class SimulatedReader:
-    """Reads one mailbox of the truth, a page at a time; a look takes time, and shows what is there in its middle."""
+    """Reads one mailbox of the truth, a page at a time; a look takes time, and shows what is there in its middle.
+
+    In the mailbox `outside` a round of pages, as Graph's, shows what is there in the middle of the first; in others a
+    page, as over IMAP, shows what is there by then.
+    """
 
     def __init__(self, post: Post, clock: Clock, name: str, folders: Sequence[str]) -> None:
         self.folders = folders
@@ -118,15 +122,19 @@ class SimulatedReader:
         del since  # a history is shorter than the day that is looked back
         await self._reach()
         post, here = self._post, (self._name, folder)
-        validity, last, *_ = (cursor or "-1:0").split(":")
+        validity, last, until, *_ = (cursor or "-1:0:").split(":")
         expired = int(validity) != post.validity[here]
         above = 0 if expired else int(last)
         fresh = [mail for mail in post.visible(*here) if (mail.uid or 0) > above]
+        at = post.now()
+        if until and not expired:
+            fresh, at = [mail for mail in fresh if (mail.uid or 0) <= int(until)], post.pages[cursor or ""].at
         page = fresh[:_PAGE]
         reached = max((mail.uid or 0 for mail in page), default=above)
-        following = f"{post.validity[here]}:{reached}:{next(_numbers)}"
+        ends = "" if len(page) == len(fresh) or self._name != "outside" else fresh[-1].uid
+        following = f"{post.validity[here]}:{reached}:{ends}:{next(_numbers)}"
         refs = [self._ref(mail) for mail in page]
-        post.pages[following] = Page(page, refs, post.now())
+        post.pages[following] = Page(page, refs, at)
         await self._reach()
         post.contacts.append(post.now())
         return Look(

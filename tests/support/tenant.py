@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,7 +98,11 @@ class SimulatedPath:
 
 
 class SimulatedReader:
-    """A mailbox reader. While `down` is set, nobody can look."""
+    """A mailbox reader. While `down` is set, nobody can look.
+
+    A page has `page` messages at most in INBOX, and takes `seconds` there. A round of pages tells what was there when
+    it began, as Graph's does.
+    """
 
     folders = ("INBOX", "Junk Email")
 
@@ -105,6 +110,8 @@ class SimulatedReader:
         self.tenant = tenant
         self.down: Exception | None = None
         self.looks = 0
+        self.page = sys.maxsize
+        self.seconds = 0.0
         self._woken = asyncio.Event()
 
     @property
@@ -121,14 +128,23 @@ class SimulatedReader:
         del since
         self._reach()
         self.looks += 1
-        validity, _, last = (cursor or "0:0").partition(":")
+        validity, last, *until = (cursor or "0:0").split(":")
         expired = validity != str(self.tenant.validity)
         above = 0 if expired else int(last)
         fresh = [mail for mail in self.tenant.visible(folder) if mail.uid > above]
-        newest = max((mail.uid for mail in fresh), default=above)
+        if until and not expired:
+            fresh = [mail for mail in fresh if mail.uid <= int(until[0])]
+        page = fresh[: self.page] if folder == "INBOX" else fresh
+        reached = max((mail.uid for mail in page), default=above)
+        complete = len(page) == len(fresh)
+        round_ends = "" if complete else f":{fresh[-1].uid}"
+        if folder == "INBOX":
+            await self.tenant.clock.sleep(self.seconds)
+            self._reach()
         return Look(
-            messages=[RawMessage(ref=self._ref(mail), headers=_head(mail.content)) for mail in fresh],
-            cursor=f"{self.tenant.validity}:{newest}",
+            messages=[RawMessage(ref=self._ref(mail), headers=_head(mail.content)) for mail in page],
+            cursor=f"{self.tenant.validity}:{reached}{round_ends}",
+            complete=complete,
         )
 
     async def wait(self, at_most: float) -> bool:

@@ -88,9 +88,8 @@ class Bench:
         await asyncio.gather(*closing, return_exceptions=True)
 
     async def _look_past(self, name: str, reader: MailboxReader, folder: str) -> None:
-        cursor, complete = None, False
+        cursor, complete, began_at = None, False, self.clock.steady()
         while not complete:
-            began_at = self.clock.steady()
             look = await reader.look(folder, cursor, since=self.clock.now())
             answered_at = self.clock.steady()
             self._online.connected(answered_at)
