@@ -18,6 +18,7 @@ from agent.alerts.story import tell
 from checks.core.model import Outcome, Verdict
 
 _BLIND_FOR_LONG = 3600.0
+_MINUTE = 60.0
 _PLACES = {row.name: place for place, row in enumerate(ROWS)}
 _EVERYWHERE = {row.name for row in ROWS if row.everywhere}
 
@@ -84,8 +85,8 @@ def key_of(ill: Ill) -> Key:
     return ill.check.name, ill.kind is Verdict.UNKNOWN
 
 
-def severity_of(ill: Ill) -> str:
-    """Say how bad a trouble is.
+def severity_of(ill: Ill, lasted: float) -> str:
+    """Say how bad a trouble is. That nobody knows has *lasted* for so many seconds, over restarts of the agent.
 
     What fails is as bad as its check says, and so is what is in doubt, and what the agent cannot try. What arrives late
     or not as it should is a warning at most. Not seeing is a warning for an hour; then nothing would tell of mail that
@@ -94,7 +95,7 @@ def severity_of(ill: Ill) -> str:
     own = ill.check.severity
     if ill.kind is Verdict.FAIL or (ill.kind is Verdict.UNKNOWN and ill.outcome is Outcome.INDETERMINATE):
         return own
-    if ill.kind is Verdict.UNKNOWN and max(ill.signs.blind_for, ill.signs.unknown_for) >= _BLIND_FOR_LONG:
+    if ill.kind is Verdict.UNKNOWN and lasted >= _BLIND_FOR_LONG:
         return own
     return min(own, "warning", key=rank)
 
@@ -103,7 +104,7 @@ def _weighed(incident: Incident, lasting: Mapping[Key, Ill]) -> Incident:
     """Say how bad each of its troubles is: together they may be worse than each by itself."""
     everywhere = incident.cause in _EVERYWHERE
     members = tuple(
-        replace(one, severity=ill.check.severity if everywhere else severity_of(ill))
+        replace(one, severity=ill.check.severity if everywhere else severity_of(ill, one.lasted or 0.0))
         if one.recovered is None and (ill := lasting.get(_key(one))) is not None
         else one
         for one in incident.members
@@ -121,10 +122,39 @@ def _member(ill: Ill, scene: Scene) -> Member:
     if since is None and ill.kind is Verdict.WARN:
         since = signs.overdue_since
     if since is None:
-        since = scene.now - max(signs.blind_for, signs.unknown_for)
+        since = scene.now - signs.dark_for
+    lasted = _minutes(signs.dark_for)
     return Member(
-        check=ill.check.name, path=ill.check.path, kind=ill.kind, severity=severity_of(ill), since=min(since, scene.now)
+        check=ill.check.name,
+        path=ill.check.path,
+        kind=ill.kind,
+        severity=severity_of(ill, lasted),
+        since=min(since, scene.now),
+        lasted=lasted,
+        counted=lasted,
     )
+
+
+def _minutes(seconds: float) -> float:
+    return seconds // _MINUTE * _MINUTE
+
+
+def _counted(member: Member, ill: Ill) -> Member:
+    """Go on counting for how long nobody knows. An agent that was started anew begins at 0, and what it adds counts.
+
+    The time in which no agent ran does not: nobody has seen then that nobody could look. Of what an earlier version
+    wrote, the severity tells.
+    """
+    if not member.unknown:
+        return member
+    seconds = _minutes(ill.signs.dark_for)
+    if ill.signs.unknown_for is None and ill.signs.blind_for is None:
+        return replace(member, lasted=0.0, counted=0.0)
+    before = member.lasted
+    if before is None:
+        before = _BLIND_FOR_LONG if rank(member.severity) > rank("warning") else 0.0
+    more = seconds - member.counted if seconds >= member.counted else seconds
+    return replace(member, lasted=before + more, counted=seconds)
 
 
 def _refreshed(incident: Incident, lasting: Mapping[Key, Ill], scene: Scene) -> Incident:
@@ -135,7 +165,7 @@ def _refreshed(incident: Incident, lasting: Mapping[Key, Ill], scene: Scene) -> 
         if member.recovered is not None:
             members.append(member)
         elif (ill := lasting.get(_key(member))) is not None:
-            members.append(replace(member, kind=ill.kind))
+            members.append(_counted(replace(member, kind=ill.kind), ill))
         else:
             mended = max(mended, newest.get(member.check, 0))
             members.append(replace(member, recovered=scene.now, gone=member.check not in scene.names))

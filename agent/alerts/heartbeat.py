@@ -7,7 +7,7 @@ question whether canaries are sent, mailboxes read, verdicts given, the ledger w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -17,7 +17,7 @@ from agent.config.alerts import HEARTBEAT
 from agent.ledger import LedgerError
 from agent.ledger.alert_store import AlertStore
 from agent.ledger.pulse import Pulse
-from agent.status import AgentView
+from agent.status import AgentView, MailboxView
 from agent.words import age
 from checks.errors import LocalFault
 from checks.ports import Clock
@@ -37,6 +37,38 @@ class Beat:
     every: float
 
 
+@dataclass(slots=True)
+class Patience:
+    """Holds nothing against an agent that a reload has brought only now.
+
+    It remembers since when each check is known, by name and interval, and each mailbox, with the time between looks.
+    """
+
+    checks: dict[tuple[str, float], float] = field(default_factory=dict)
+    mailboxes: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def fairly(self, view: AgentView, pulse: Pulse) -> tuple[AgentView, Pulse]:
+        """Return what there is to object to.
+
+        A check that is new, or runs at other times, counts from when it was first seen, and so does a mailbox. One that
+        has a new watcher has the time that it had, until that has looked.
+        """
+        wanted = [(one.check.name, one.check.limits.every) for one in view.checks]
+        self.checks = {key: self.checks.get(key, view.now_at) for key in wanted}
+        self.mailboxes = {one.name: self._mailbox(one, view.now_at) for one in view.mailboxes}
+        started_at = {name: max(at, pulse.started_at.get(name) or at) for (name, _), at in self.checks.items()}
+        looked_at = {name: max(at, pulse.looked_at.get(name) or at) for name, (at, _) in self.mailboxes.items()}
+        mailboxes = [
+            replace(one, status=replace(one.status, look_interval=self.mailboxes[one.name][1]))
+            for one in view.mailboxes
+        ]
+        return replace(view, mailboxes=mailboxes), replace(pulse, started_at=started_at, looked_at=looked_at)
+
+    def _mailbox(self, one: MailboxView, now_at: float) -> tuple[float, float]:
+        known_at, interval = self.mailboxes.get(one.name, (now_at, 0.0))
+        return known_at, one.status.look_interval if one.status.up else max(interval, one.status.look_interval)
+
+
 @dataclass(slots=True, kw_only=True)
 class Heartbeat:
     """Beats for as long as nothing speaks against it.
@@ -54,6 +86,7 @@ class Heartbeat:
     poster: Poster = field(default_factory=Poster)
     _silent: tuple[str, ...] = ()
     _since_at: float | None = None
+    _patience: Patience = field(default_factory=Patience)
 
     async def run(self) -> None:
         """Beat for ever."""
@@ -74,7 +107,7 @@ class Heartbeat:
         view = self.view()
         if self._since_at is None:
             self._since_at = view.now_at
-        pulse = await self.store.pulse([one.check.name for one in view.checks])
+        view, pulse = self._patience.fairly(view, await self.store.pulse([one.check.name for one in view.checks]))
         against = tuple(
             objections(
                 view,

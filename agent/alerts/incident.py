@@ -14,7 +14,9 @@ from checks.core.model import Verdict
 class Member:
     """A check in an incident, for one kind of trouble. Moments are Unix time; `recovered` is None while it lasts.
 
-    `gone` tells that it is over only because the settings do not have the check any more.
+    `gone` tells that it is over only because the settings do not have the check any more. Where it is that nobody
+    knows, agents have seen that for `lasted` seconds (None: written by an earlier version), and the one that ran last
+    for `counted` of them. Both are whole minutes, so that they are not written down every few seconds.
     """
 
     check: str
@@ -24,6 +26,8 @@ class Member:
     since: float
     recovered: float | None = None
     gone: bool = False
+    lasted: float | None = None
+    counted: float = 0.0
 
     @property
     def unknown(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,22 +17,30 @@ from checks.core.model import Check, Verdict
 
 _SLACK = 60.0
 """What a mailbox may be behind its time, beside three times its interval, in seconds: as the rules of Prometheus."""
+_AWAY = 60.0
+"""After how many seconds without a look of ours we were away: the machine slept, or nobody could read the ledger."""
 
 
 @dataclass(slots=True)
 class Observer:
-    """Looks at the agent again and again. `unknown_at` remembers since when each check has been unknown."""
+    """Looks at the agent again and again, and remembers since when nobody knows. Moments on the steady timeline.
 
+    `blind_at` is since when each mailbox cannot be read, `unknown_at` since when it is not known how each check stands.
+    It looks since `began_at` without a break, last at `looked_at`.
+    """
+
+    blind_at: dict[str, float] = field(default_factory=dict)
     unknown_at: dict[str, float] = field(default_factory=dict)
     began_at: float | None = None
+    looked_at: float = 0.0
 
     def scene(self, view: AgentView, reading: Reading, policy: Policy, now: datetime) -> Scene:
         """Tell how everything stands now."""
-        if self.began_at is None:
-            self.began_at = view.now_at
-        blind = {one.name: self._blind_for(one, view, reading.snapshot) for one in view.mailboxes}
+        began_at = self._began_at(view)
         checks = [one.check for one in view.checks]
-        self.unknown_at = {name: at for name, at in self.unknown_at.items() if name in {one.name for one in checks}}
+        _keep(self.blind_at, {one.name for one in view.mailboxes})
+        _keep(self.unknown_at, {one.name for one in checks})
+        blind = {one.name: self._blind_for(one, view, reading.snapshot, began_at) for one in view.mailboxes}
         return Scene(
             site=view.site,
             now=now.timestamp(),
@@ -43,25 +51,48 @@ class Observer:
             muted=frozenset(muted(checks, view.site, policy, reading.silences, now)),
         )
 
-    def _blind_for(self, mailbox: MailboxView, view: AgentView, snapshot: Snapshot) -> float:
-        """Tell for how long nobody has been able to look into a mailbox; 0 where somebody does.
+    def _began_at(self, view: AgentView) -> float:
+        """Tell since when we look without a break. While we were away, nobody could see for how long anything lasts."""
+        away = view.now_at - self.looked_at
+        self.looked_at = view.now_at
+        if self.began_at is None:
+            self.began_at = view.now_at
+        elif away > _AWAY:
+            self.began_at = view.now_at
+            for known in (self.blind_at, self.unknown_at):
+                known.update({name: at + away for name, at in known.items()})
+        return self.began_at
 
-        What is on record from before we began says nothing: the agent was away.
+    def _blind_for(self, mailbox: MailboxView, view: AgentView, snapshot: Snapshot, began_at: float) -> float | None:
+        """Tell for how long nobody has been able to look into a mailbox; None where somebody does.
+
+        What is on record from before we began says nothing: the agent was away. A watcher that has not looked yet, as
+        after a reload, is blind since we saw it first.
         """
-        began_at = self.began_at if self.began_at is not None else view.now_at
-        status = mailbox.status
-        looked_at = max(snapshot.looked_at.get(mailbox.name) or began_at, began_at)
-        since_at = looked_at + 3 * status.look_interval + _SLACK
-        if not status.up:
-            since_at = min(since_at, max(status.since_at or began_at, began_at))
-        return max(0.0, view.now_at - since_at)
+        status, looked_at = mailbox.status, snapshot.looked_at.get(mailbox.name)
+        if status.up:
+            since_at = max(looked_at or began_at, began_at) + 3 * status.look_interval + _SLACK
+        else:
+            since_at = view.now_at if status.since_at is None else max(status.since_at, began_at)
+        if status.up and since_at >= view.now_at:
+            self.blind_at.pop(mailbox.name, None)
+            return None
+        known_at = self.blind_at.get(mailbox.name)
+        if known_at is None or (looked_at is not None and looked_at > known_at):
+            self.blind_at[mailbox.name] = since_at
+        return max(0.0, view.now_at - self.blind_at[mailbox.name])
 
-    def _signs(self, check: Check, view: AgentView, reading: Reading, blind: Mapping[str, float]) -> Signs:
+    def _unknown_for(self, check: Check, found: Verdict, view: AgentView, blind_for: float | None) -> float | None:
+        """Tell for how long it is not known how a check stands; None where it is."""
+        if found is not Verdict.UNKNOWN and blind_for is None:
+            self.unknown_at.pop(check.name, None)
+            return None
+        return view.now_at - self.unknown_at.setdefault(check.name, view.now_at - (blind_for or 0.0))
+
+    def _signs(self, check: Check, view: AgentView, reading: Reading, blind: Mapping[str, float | None]) -> Signs:
         snapshot = reading.snapshot
         found, _ = verdict.current(snapshot.standing_of(check), view.now_at)
-        if found is not Verdict.UNKNOWN:
-            self.unknown_at.pop(check.name, None)
-        since_at = self.unknown_at.setdefault(check.name, view.now_at) if found is Verdict.UNKNOWN else view.now_at
+        blind_for = blind.get(check.mailbox)
         standing = snapshot.standings.get(check.name)
         in_flight = snapshot.in_flight.get(check.name)
         overdue = in_flight.overdue if in_flight is not None and found is not Verdict.UNKNOWN else 0
@@ -70,8 +101,8 @@ class Observer:
             verdict=found,
             overdue=overdue,
             overdue_since=_overdue_since(overdue, snapshot, check, view.wall_offset),
-            blind_for=blind.get(check.mailbox, 0.0),
-            unknown_for=view.now_at - since_at,
+            blind_for=blind_for,
+            unknown_for=self._unknown_for(check, found, view, blind_for),
         )
         if standing is None or (standing.check is not None and not verdict.proves(standing.check, check)):
             return signs  # what came of another check by the same name says nothing about this one
@@ -105,6 +136,11 @@ def muted(
             if silence.fits(check=check.name, path=check.path, site=site):
                 found.setdefault(check.name, f"silenced by {silence.author}: {silence.reason}")
     return found
+
+
+def _keep(known: dict[str, float], names: Collection[str]) -> None:
+    for gone in known.keys() - names:
+        del known[gone]
 
 
 def _mailbox(one: MailboxView) -> Place:

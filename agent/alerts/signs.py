@@ -23,8 +23,9 @@ class Signs:
     By kind: `streaks` counts canaries in a row that were at least as bad, `better` those that were not since the
     newest that was, `began` is the start of the first of the streak (Unix time), and `problems` has the newest.
     `overdue` canaries are unseen past `late_after` although somebody looked, the oldest since `overdue_since`.
-    `blind_for` and `unknown_for` are seconds, since the mailbox cannot be read and since the verdict is `unknown`;
-    0 where it is not so. `newest` is the place of the newest concluded canary in the order of start.
+    `blind_for` and `unknown_for` are seconds: since the mailbox cannot be read, and since it is not known how the check
+    stands, for this reason or another; None where it is not so. `newest` is the place of the newest concluded canary in
+    the order of start.
     """
 
     check: Check
@@ -35,9 +36,14 @@ class Signs:
     problems: Mapping[Verdict, Problem] = field(default_factory=dict)
     overdue: int = 0
     overdue_since: float | None = None
-    blind_for: float = 0.0
-    unknown_for: float = 0.0
+    blind_for: float | None = None
+    unknown_for: float | None = None
     newest: int = 0
+
+    @property
+    def dark_for(self) -> float:
+        """For how many seconds the agent that runs has seen that nobody knows; 0 where somebody does."""
+        return max(self.blind_for or 0.0, self.unknown_for or 0.0)
 
 
 def troubled(kind: Verdict, signs: Signs, was: bool, *, after: int, recover_after: int) -> bool:
@@ -57,12 +63,12 @@ def troubled(kind: Verdict, signs: Signs, was: bool, *, after: int, recover_afte
 
 def _unknown(signs: Signs, was: bool, *, after: int, recover_after: int) -> bool:
     if was:
-        known = signs.verdict is not Verdict.UNKNOWN and not signs.blind_for
+        known = signs.verdict is not Verdict.UNKNOWN and signs.blind_for is None
         return not known or signs.better.get(Verdict.UNKNOWN, 0) < recover_after
     return (
         signs.streaks.get(Verdict.UNKNOWN, 0) >= after
-        or signs.blind_for >= BLIND_AFTER
-        or signs.unknown_for >= UNKNOWN_AFTER
+        or (signs.blind_for or 0.0) >= BLIND_AFTER
+        or (signs.unknown_for or 0.0) >= UNKNOWN_AFTER
     )
 
 
@@ -89,7 +95,8 @@ class Ill:
                 return None
             both = [known[kind] for kind in (Verdict.WARN, Verdict.FAIL) if kind in known]
             return max(both, key=lambda problem: problem.seq, default=None)
-        if self.kind is Verdict.UNKNOWN and not in_a_row and (signs.blind_for or signs.unknown_for):
+        dark = signs.blind_for is not None or signs.unknown_for is not None
+        if self.kind is Verdict.UNKNOWN and dark and not in_a_row:
             return None
         return known.get(self.kind)
 
@@ -102,7 +109,7 @@ class Ill:
     def blind(self) -> bool:
         """Tell whether nothing is known because nobody can look, although it could be sent."""
         untried = self.outcome is Outcome.LOCAL_FAULT
-        return self.kind is Verdict.UNKNOWN and self.signs.blind_for > 0 and not untried
+        return self.kind is Verdict.UNKNOWN and self.signs.blind_for is not None and not untried
 
     @property
     def newest(self) -> int:
@@ -121,6 +128,6 @@ def ills(signs: Signs, was: Mapping[Verdict, bool], *, after: int, recover_after
             found.append(Ill(signs=signs, kind=kind, lasting=lasting[kind]))
         if lasting[kind]:
             break
-    if lasting[Verdict.UNKNOWN] or signs.streaks.get(Verdict.UNKNOWN, 0) or signs.blind_for:
+    if lasting[Verdict.UNKNOWN] or signs.streaks.get(Verdict.UNKNOWN, 0) or signs.blind_for is not None:
         found.append(Ill(signs=signs, kind=Verdict.UNKNOWN, lasting=lasting[Verdict.UNKNOWN]))
     return found

@@ -22,6 +22,7 @@ from agent.config import calendar
 from agent.ledger import LedgerError
 from agent.status import AgentView, CheckView, MailboxView
 from checks.core.model import Limits, Stage
+from checks.errors import MailboxUnreadable
 from checks.ports import Endpoint
 
 POLICY = Policy(routes=[Route(name="oncall", severity="critical")], status_url="https://canary.example")
@@ -220,6 +221,28 @@ def test_an_agent_that_was_away_calls_no_mailbox_unreadable(tmp_path):
         await shift.start()
         await shift.minutes(4)
         assert shift.pager.told == []
+
+    on_shift(tmp_path, story)
+
+
+def test_an_agent_that_is_started_again_while_nobody_can_look_tells_nothing_new(tmp_path):
+    async def story(shift: Shift) -> None:
+        everything = replace(POLICY, routes=[Route(name="oncall", severity="warning")])
+        shift.policy = shift.service.policy = everything
+        await shift.minutes(2)
+        shift.world.reader.down = MailboxUnreadable("connect", "connection refused")
+        await shift.world.clock.sleep(600)
+        assert shift.pager.events == ["opened"]
+        await shift.stop()
+        await shift.world.crash()
+        await shift.world.start()
+        await shift.start()
+        await shift.world.clock.sleep(600)
+        assert shift.pager.events == ["opened"]
+        shift.world.reader.down = None
+        await shift.minutes(4)
+        assert shift.pager.events == ["opened", "resolved"]
+        assert shift.pager.told[-1][1].title == "Mailbox inbox cannot be read: 1 check is blind"
 
     on_shift(tmp_path, story)
 

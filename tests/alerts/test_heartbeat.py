@@ -11,12 +11,13 @@ import pytest
 from support.agent_view import NOW_AT, make_check, make_view
 from support.receiver import Receiver
 
-from agent.alerts.heartbeat import Beat, Heartbeat, objections
+from agent.alerts.heartbeat import Beat, Heartbeat, Patience, objections
 from agent.clock import SystemClock
 from agent.ledger import Ledger, LedgerError
 from agent.ledger.alert_store import AlertStore
 from agent.ledger.pulse import Pulse
 from agent.status import AgentView, CheckView, MailboxStatus
+from checks.core.model import Limits
 
 pytestmark = pytest.mark.anyio
 VIEW = make_view(make_check())
@@ -125,6 +126,52 @@ async def test_a_heart_that_may_not_beat_is_silent_says_why_once_and_counts_it(
         assert await beats(ledger) == {"withheld": 3}
     assert receiver.got == []
     assert "".join(capfd.readouterr()).count("heartbeat.withheld") == 1
+
+
+def against_after(reload: AgentView, *, old: AgentView, minutes: int = 120) -> list[str]:
+    """Ask every minute by the view *old*, then once after a *reload*; return what speaks against that beat."""
+    patience = Patience()
+    for minute in range(minutes):
+        patience.fairly(replace(old, now_at=NOW_AT + 60 * minute), PULSE)
+    view = replace(reload, now_at=NOW_AT + 60 * minutes)
+    known: dict[str, Any] = {"since_at": NOW_AT, "decided_at": view.now_at, "muted": (), "now": NOW}
+    return list(objections(*patience.fairly(view, fresh(view)), **known))
+
+
+def fresh(view: AgentView) -> Pulse:
+    """What the ledger has of an agent that does what it is to do; of a check or mailbox that is new it has nothing."""
+    return Pulse(
+        started_at={"relay-inbox": view.now_at - 290},
+        looked_at={"inbox": view.now_at - 590},
+        judging_at=None,
+        untold_wall=None,
+    )
+
+
+def test_a_mailbox_with_a_new_watcher_has_the_time_that_it_had_until_that_has_looked() -> None:
+    slow = looking(up=True, look_interval=600.0)
+    assert against_after(looking(look_interval=0.0), old=slow) == []
+    blind = looking(look_interval=120.0)
+    (said,) = against_after(looking(look_interval=0.0), old=blind)
+    assert said == "mailbox inbox has not been read for 9 min 50 s"
+
+
+def test_what_a_reload_brings_counts_from_then() -> None:
+    (check,), (mailbox,) = VIEW.checks, VIEW.mailboxes
+    more = replace(
+        looking(up=True, look_interval=600.0),
+        checks=[check, replace(check, check=make_check("new", mailbox="second"))],
+        mailboxes=[*looking(up=True, look_interval=600.0).mailboxes, replace(mailbox, name="second")],
+    )
+    assert against_after(more, old=looking(up=True, look_interval=600.0)) == []
+    assert len(against_after(more, old=more)) == 2
+
+
+def test_a_check_that_is_to_run_more_often_now_has_time_for_its_first_canary() -> None:
+    (check,) = VIEW.checks
+    slow = looking(up=True, look_interval=600.0)
+    often = make_check(limits=Limits(every=10.0, late_after=60.0, lost_after=600.0))
+    assert against_after(replace(slow, checks=[replace(check, check=often)]), old=slow) == []
 
 
 async def test_a_beat_that_is_not_taken_is_counted_and_its_address_told_to_nobody(tmp_path: Path, capfd) -> None:
