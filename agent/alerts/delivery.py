@@ -89,9 +89,7 @@ class Worker:
     async def _write_down(self) -> None:
         """Tell the ledger what became of pages, as far as it can be written."""
         try:
-            for seq, one in list(self.unwritten.items()):
-                await one.write()
-                del self.unwritten[seq]
+            await _write(self.unwritten)
         except LedgerError as error:
             _log.error("alerts.ledger_failed", channel=self.channel.name, why=str(error))
 
@@ -132,6 +130,12 @@ class Worker:
         await self._write_down()
 
 
+async def _write(unwritten: dict[int, _Unwritten]) -> None:
+    for seq, one in list(unwritten.items()):
+        await one.write()
+        del unwritten[seq]
+
+
 def backoff(attempts: int, wish: float | None = None) -> float:
     """Say for how many seconds to leave a channel alone after *attempts* failures before this one.
 
@@ -158,18 +162,24 @@ def _where(defect: Exception) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Delivery:
-    """The workers of all channels that the settings name."""
+    """The workers of all channels that the settings name.
+
+    `unwritten` is what they know and the ledger does not, by channel: also of those that the settings have lost, since
+    one that is back must not get again what it took.
+    """
 
     store: AlertStore
     clock: Clock
     workers: dict[str, Worker] = field(default_factory=dict)
+    unwritten: dict[str, dict[int, _Unwritten]] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def apply(self, channels: Mapping[str, Channel]) -> None:
         """Work for *channels* from now on. What waits for one that is gone is given up, and it is said."""
-        unwritten = {name: worker.unwritten for name, worker in self.workers.items()}
         await self.close()
         try:
+            for known in self.unwritten.values():
+                await _write(known)
             for name, number in (await self.store.abandon(channels.keys())).items():
                 _log.error("alerts.given_up", channel=name, pages=number, why="the settings do not have the channel")
             for name in channels:
@@ -177,7 +187,7 @@ class Delivery:
         except LedgerError as error:
             _log.error("alerts.ledger_failed", why=str(error))
         self.workers = {
-            name: Worker(channel=one, store=self.store, clock=self.clock, unwritten=unwritten.get(name, {}))
+            name: Worker(channel=one, store=self.store, clock=self.clock, unwritten=self.unwritten.setdefault(name, {}))
             for name, one in channels.items()
         }
         self.tasks = [

@@ -43,8 +43,9 @@ class AlertService:
 
     async def apply(self, policy: Policy, channels: Mapping[str, Channel], beat: Beat | None) -> None:
         """Work by *policy*, tell *channels*, and beat for *beat* from now on."""
-        self.policy, self._beat = policy, beat
-        await self._delivery.apply(channels)
+        async with self.alerts.deciding:
+            self.policy, self._beat = policy, beat
+            await self._delivery.apply(channels)
 
     @property
     def channels(self) -> list[str]:

@@ -32,7 +32,8 @@ _REGULAR, _SHORTEST = 5.0, 1.0
 class Alerts:
     """Decides what is wrong and who is told; an onlooker of the pipeline.
 
-    `policy` is what the settings say now; `wake` is called when there may be something to send.
+    `policy` is what the settings say now; `wake` is called when there may be something to send. Whoever holds
+    `deciding` may change the policy: no page is written any more by the one before.
     """
 
     clock: Clock
@@ -41,6 +42,7 @@ class Alerts:
     policy: Callable[[], Policy]
     wake: Callable[[], None]
     decided_at: float = float("-inf")
+    deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     _observer: Observer = field(default_factory=Observer)
     _open: tuple[Incident, ...] | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,8 +69,12 @@ class Alerts:
 
     async def once(self) -> float:
         """Decide, and write it down; return for how many seconds nothing changes, unless news come."""
+        async with self.deciding:
+            return await self._once()
+
+    async def _once(self) -> float:
         if not self.policy().wanted:
-            self._open = None
+            self._open, self._observer = None, Observer()
             return _REGULAR
         view = self.view()
         if not view.applied:

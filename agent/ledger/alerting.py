@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, case, func, insert, select, update
 
 from agent.ledger import silences, streaks
 from agent.ledger.notified import IS_WAITING, count
@@ -30,7 +30,10 @@ class StoredIncident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """The newest page of an incident for one channel. `sent` tells whether that channel ever took one of them."""
+    """The newest page of an incident for one channel that it took, or that waits for it. Others tell it nothing.
+
+    `sent` tells whether the channel ever took one of them.
+    """
 
     incident: str
     channel: str
@@ -128,8 +131,9 @@ def write(
 
 
 def _told(connection: Connection, incident: str) -> Sequence[Told]:
+    counts = case((pages.c.state.in_(("waiting", "sent")), pages.c.seq))
     newest = (
-        select(func.max(pages.c.seq).label("seq"), func.max(pages.c.sent_wall).label("sent"))
+        select(func.max(counts).label("seq"), func.max(pages.c.sent_wall).label("sent"))
         .where(pages.c.incident == incident)
         .group_by(pages.c.channel)
         .subquery()

@@ -84,13 +84,22 @@ def abandon(transaction: Transaction, kept: Collection[str]) -> dict[str, int]:
 
 
 def untold_since(connection: Connection) -> float | None:
-    """Tell since when (Unix time) an open incident has been untold to everybody; None if none is."""
-    one = pages.alias()
+    """Tell since when (Unix time) an open incident has been untold to everybody; None if none is.
+
+    A page that took the place of another does not begin anew: what waits for a channel counts from the first.
+    """
+    one, waiting = pages.alias(), pages.alias()
     told = select(one.c.seq).where(one.c.incident == incidents.c.id, one.c.state == "sent").exists()
+    owed = (
+        select(waiting.c.seq)
+        .where(waiting.c.incident == pages.c.incident, waiting.c.channel == pages.c.channel)
+        .where(waiting.c.state == "waiting")
+        .exists()
+    )
     found = (
         select(func.min(pages.c.written_wall))
         .join(incidents, incidents.c.id == pages.c.incident)
-        .where(IS_WAITING, incidents.c.closed_wall.is_(None), ~told)
+        .where(incidents.c.closed_wall.is_(None), pages.c.state.in_(("waiting", "superseded")), owed, ~told)
     )
     return connection.execute(found).scalar()
 

@@ -177,6 +177,26 @@ def test_a_page_that_nobody_takes_is_sent_when_somebody_does(tmp_path):
     on_shift(tmp_path, story)
 
 
+def test_a_channel_that_the_settings_lose_and_get_back_is_told_of_what_is_open_once(tmp_path):
+    async def story(shift: Shift) -> None:
+        shift.pager.down = True
+        shift.world.path.fate = MISMATCH
+        await shift.minutes(4)
+        for _ in range(2):
+            await shift.service.apply(replace(POLICY, routes=[]), {}, None)
+            await shift.minutes(2)
+            await shift.service.apply(POLICY, {"oncall": shift.pager}, None)
+            shift.pager.down = False
+            await shift.minutes(2)
+            assert shift.pager.events == ["opened"]
+        shift.world.path.fate = Fate()
+        await shift.minutes(4)
+        assert shift.pager.events == ["opened", "resolved"]
+        assert shift.pager.told[-1][1].note == ""
+
+    on_shift(tmp_path, story)
+
+
 def test_a_silence_holds_the_page_back_until_it_is_over(tmp_path):
     async def story(shift: Shift) -> None:
         now = shift.world.clock.now().timestamp()

@@ -187,6 +187,28 @@ async def test_while_the_ledger_cannot_be_written_a_page_is_sent_once_and_tried_
         await delivery.close()
 
 
+async def test_what_a_channel_took_while_the_ledger_could_not_be_written_is_known_when_it_is_back(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.ledger.connect._BUSY_MS", 5)
+    with Ledger(url) as ledger:
+        store = AlertStore(ledger)
+        await write(store, new_page(a_page()))
+        channel = Scripted()
+        delivery = Delivery(store=store, clock=SystemClock())
+        with full_disk(url):
+            await delivery.apply({"hook": channel})
+            await until(lambda: channel.taken)
+            await delivery.apply({})
+        await delivery.apply({})
+        await delivery.apply({"hook": channel})
+        await settled(ledger, {"sent": 1})
+        await delivery.close()
+        assert len(channel.taken) == 1
+        (told,) = (await store.read(troubled=(), enough=2, now=0.0)).told
+        assert told.sent
+
+
 async def test_a_page_that_is_not_taken_is_tried_again_until_it_is(stand, monkeypatch, receiver: Receiver) -> None:
     monkeypatch.setattr("agent.alerts.delivery.backoff", at_once)
     ledger, store = stand
@@ -253,6 +275,33 @@ async def test_it_is_known_since_when_nobody_could_be_told_of_an_open_incident(s
     assert page is not None
     await store.sent(page, wall=1001.0)
     assert (await store.pulse([])).untold_wall is None  # somebody knows
+
+
+async def test_a_page_that_takes_the_place_of_another_makes_nobody_less_untold(stand) -> None:
+    _, store = stand
+    for wall in (1000.0, 1300.0, 1600.0):
+        await write(store, new_page(a_page()), wall=wall)
+    assert (await store.pulse([])).untold_wall == 1000.0
+    await store.abandon([])
+    assert (await store.pulse([])).untold_wall is None  # the settings have nobody to tell
+    await write(store, new_page(a_page(), channel="chat"), wall=1900.0)
+    assert (await store.pulse([])).untold_wall == 1900.0
+
+
+async def test_what_was_given_up_was_told_to_nobody(stand) -> None:
+    _, store = stand
+    await write(store, new_page(a_page()))
+    await write(store, new_page(a_page(Event.CHANGED)))
+    await store.abandon([])
+    assert (await store.read(troubled=(), enough=2, now=0.0)).told == []
+    await write(store, new_page(a_page(), channel="chat"))
+    (page, _) = await store.next_page("chat", SystemClock().steady())
+    assert page is not None
+    await store.sent(page, wall=1001.0)
+    await write(store, new_page(a_page(Event.CHANGED), channel="chat", gist="more"))
+    await store.abandon([])
+    (told,) = (await store.read(troubled=(), enough=2, now=0.0)).told
+    assert (told.channel, told.event, told.gist, told.sent) == ("chat", "opened", "", True)
 
 
 async def test_incidents_that_are_long_over_go_with_their_pages(stand) -> None:
