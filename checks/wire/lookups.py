@@ -6,14 +6,14 @@ soon holds them all, far longer than any stage waits; healthy names then wait in
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any, TypeVar
+
+from checks.wire.threads import begin, outcome
 
 AT_ONCE = 128
 """Questions under way at most, each a different one. Well below the threads that a service may have (TasksMax)."""
@@ -24,8 +24,7 @@ Answer = TypeVar("Answer")
 class LookUps:
     """Asks; whoever asks what is under way already waits for the same answer. Loops of several threads may share it.
 
-    Nobody waits for a thread: there is one, or the question fails at once. The threads are daemons, so that one in
-    which the resolver hangs does not keep the process from ending.
+    Nobody waits for a thread: there is one, or the question fails at once.
     """
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
@@ -41,13 +40,13 @@ class LookUps:
         """
         answer, joined = self._asked(question, arguments)
         try:
-            return await _told(answer)
+            return await outcome(answer)
         except socket.gaierror:
             if not joined:
                 raise
         # It had begun before: what kept it from an answer, a network that was gone, may have ended since.
         answer, _ = self._asked(question, arguments)
-        return await _told(answer)
+        return await outcome(answer)
 
     def _asked(self, question: Callable[..., Answer], arguments: tuple[Hashable, ...]) -> tuple[Future[Answer], bool]:
         """Return the answer to come, and whether others had asked for it before."""
@@ -57,48 +56,19 @@ class LookUps:
                 return known, True
             if len(self._under_way) >= self._at_once:
                 raise OSError(errno.ENOBUFS, f"{self._at_once} look-ups are under way, and none has an answer yet")
-            answer: Future[Answer] = Future()
-            thread = threading.Thread(
-                target=self._work, args=(key, question, arguments, answer), name="look-up", daemon=True
-            )
             try:
-                thread.start()
-            except RuntimeError as error:  # the system's limit, or the service's
+                answer = begin(self._answered, key, question, arguments)
+            except RuntimeError as error:
                 raise OSError(errno.ENOBUFS, "no more threads can be started for a look-up") from error
             self._under_way[key] = answer
         return answer, False
 
-    def _work(
-        self,
-        key: Hashable,
-        question: Callable[..., Answer],
-        arguments: tuple[Hashable, ...],
-        answer: Future[Answer],
-    ) -> None:
+    def _answered(self, key: Hashable, question: Callable[..., Answer], arguments: tuple[Hashable, ...]) -> Answer:
         try:
-            found = question(*arguments)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait are told
-            self._over(key)
-            answer.set_exception(error)
-        else:
-            self._over(key)
-            answer.set_result(found)
-
-    def _over(self, key: Hashable) -> None:
-        with self._lock:
-            del self._under_way[key]
-
-
-async def _told(answer: Future[Answer]) -> Answer:
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
-
-    def tell(_: Future[Answer]) -> None:
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(told.set)
-
-    answer.add_done_callback(tell)
-    await told.wait()
-    return answer.result()
+            return question(*arguments)
+        finally:
+            with self._lock:
+                del self._under_way[key]
 
 
 LOOK_UPS = LookUps()

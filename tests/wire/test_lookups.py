@@ -23,22 +23,32 @@ pytestmark = pytest.mark.anyio
 LIMIT = 30.0
 """Seconds after which a test that waits for what never comes has failed."""
 MORE_THAN_ASYNCIO_HAS = min(32, (os.cpu_count() or 1) + 4) + 1
-ENDS_THOUGH_A_LOOK_UP_HANGS = """
+ENDS_THOUGH_A_NAME_HANGS = """
 import asyncio, contextlib, socket, threading
+from agent.clock import SystemClock
 from checks.wire.dns import Resolver
+from checks.wire.entra import EntraApp, Registration, SecretProof
 
 asked = threading.Event()
 
-def hang(*_):
+def hang(*_, **__):
     asked.set()
     threading.Event().wait()
 
 socket.getaddrinfo = hang
 
+def addresses():
+    return Resolver().addresses("mx.dead.example", 25)
+
+def token():
+    dead = {"authority": "https://login.dead.example", "graph_url": "https://graph.dead.example"}
+    app = Registration(tenant="contoso.example", client_id="1", graph="https://graph.dead.example", outlook="x", **dead)
+    return EntraApp("app", app, SecretProof(lambda: "secret", None), SystemClock()).login("graph")
+
 async def main():
-    waiting = asyncio.ensure_future(Resolver().addresses("mx.dead.example", 25))
+    waiting = asyncio.ensure_future(WHAT())
     while not asked.is_set():
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
     waiting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await waiting
@@ -162,7 +172,8 @@ async def test_what_this_machine_lacks_for_a_look_up_is_our_fault(missing, monke
         await Resolver().addresses("mx.healthy.example", 25)
 
 
-def test_a_look_up_that_hangs_does_not_keep_the_process_from_ending():
-    command = [sys.executable, "-c", ENDS_THOUGH_A_LOOK_UP_HANGS]
+@pytest.mark.parametrize("what", ["addresses", "token"])
+def test_a_name_that_hangs_does_not_keep_the_process_from_ending(what):
+    command = [sys.executable, "-c", ENDS_THOUGH_A_NAME_HANGS.replace("WHAT", what)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ended\n", "")

@@ -13,6 +13,7 @@ from checks.errors import LocalFault, TokenRefused
 from checks.ports import Clock, CredentialFacts, GraphService, Login
 from checks.wire.entra.proof import Proof, Shown
 from checks.wire.entra.request import Issued, Question, ask
+from checks.wire.threads import in_own_thread
 from checks.wire.tls import TlsClient
 
 RESULTS = ("ok", "refused", "throttled", "unavailable")
@@ -160,7 +161,7 @@ class EntraApp:
                 proof=proof,
             )
             began = self._clock.steady()
-            issued = await asyncio.to_thread(ask, question, context, self._clock.steady, self._clock.now())
+            issued = await in_own_thread(ask, question, context, self._clock.steady, self._clock.now())
         except TokenRefused as refused:
             self._requests[_result(refused)] += 1
             self._failed(slot, refused, proof)
