@@ -7,6 +7,7 @@ import json as encoding
 from collections.abc import Mapping
 from pathlib import Path
 
+from agent import loop
 from agent.alerts.channels.build import build_channels
 from agent.alerts.channels.port import Channel, NotSent
 from agent.alerts.page import Event, Page
@@ -48,7 +49,7 @@ def try_channels(config: Path | None = None, *, channel: str | None = None, json
         output.say("alerts.channels is empty: nobody is told of anything by the agent itself")
         return 1
     tried = {name: one for name, one in channels.items() if channel in {None, name}}
-    problems = asyncio.run(_send(tried, _page(settings, clock.now().timestamp())))
+    problems = loop.run(_send(tried, _page(settings, clock.now().timestamp())))
     kinds = {name: one.kind for name, one in settings.alerts.named.items()}
     if json:
         tested = [

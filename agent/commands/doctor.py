@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json as encoding
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from agent import loop
 from agent.clock import SystemClock
 from agent.commands import output
 from agent.commands.progress import Bar, bar
@@ -85,7 +85,7 @@ def _finding_as_json(finding: Finding) -> dict[str, str | None]:
 
 def _examine(settings: Settings, *, silent: bool) -> Report:
     with bar("examining", silent=silent or not output.console().is_terminal) as shown:
-        return asyncio.run(examine(settings, SystemClock(), _Watcher(shown)))
+        return loop.run(examine(settings, SystemClock(), _Watcher(shown)))
 
 
 class _Watcher:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json as encoding
 import tempfile
 from pathlib import Path
 
+from agent import loop
 from agent.commands import output
 from agent.commands.plugin import plugin_line
 from agent.commands.probing.machine import as_json, as_plugin_output
@@ -79,7 +79,7 @@ def _run(settings: Settings, check: Check, audience: Audience) -> Result:
         tempfile.TemporaryDirectory(prefix="relaycanary-", ignore_cleanup_errors=True) as directory,
         Ledger(f"sqlite:///{directory}/ledger.db") as ledger,
     ):
-        return asyncio.run(send_one(settings, check, ledger, audience))
+        return loop.run(send_one(settings, check, ledger, audience))
 
 
 def _cannot(message: str, code: int, *, nagios: bool) -> int:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from agent import __version__, log, sentry
+from agent import __version__, log, loop, sentry
 from agent.alerts.service import AlertService
 from agent.clock import SystemClock
 from agent.commands.alert_policy import alerts_of
@@ -67,7 +67,7 @@ def run(config: Path | None = None, *, verbose: bool = False) -> int:
     try:
         with Ledger(settings.agent.ledger) as ledger:
             _tell_of_opening(ledger)
-            asyncio.run(_run(file, settings, ledger))
+            loop.run(_run(file, settings, ledger))
     except (LedgerError, WebError, LocalFault) as error:
         print(f"relaycanary: {error}", file=sys.stderr)
         return 1

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from dataclasses import dataclass
 
+from agent import loop
 from agent.clock import SystemClock
 from agent.config.build import build_credentials
 from agent.config.model import Report
@@ -33,7 +33,7 @@ def send(settings: Settings, report: Report, document: Document) -> list[NotSent
     Raises:
         checks.errors.LocalFault: the path cannot be made of the settings.
     """
-    return asyncio.run(_send(settings, report, document))
+    return loop.run(_send(settings, report, document))
 
 
 async def _send(settings: Settings, report: Report, document: Document) -> list[NotSent]:
