@@ -16,6 +16,7 @@ from checks.core.model import MessageRef
 from checks.ports import Endpoint, Look, Tools
 from checks.settings import Address, Duration, Section, Text, wrong
 from checks.wire.graph import GraphClient, graph_target
+from checks.wire.graph.folders import folder_id, ids_of
 from checks.wire.graph.reading import GraphReading
 from checks.wire.graph.survey import survey
 from checks.wire.survey import Survey
@@ -62,8 +63,12 @@ class GraphSettings(Section):
     timeout: Duration = 30.0
     """How long one answer may take. Example: `20s`"""
 
+    def is_junk(self, folder: str) -> bool:
+        """Tell whether *folder* is the Junk folder by its well-known name."""
+        return folder == _JUNK
+
     def is_sent(self, folder: str) -> bool:
-        """Tell whether *folder* is the one with copies of sent mail."""
+        """Tell whether *folder* is the one with copies of sent mail, by its well-known name."""
         return folder == _SENT
 
 
@@ -84,6 +89,7 @@ class Graph:
         self._now = tools.clock.now
         self._reading = GraphReading(self._client, tools.clock.now)
         self._woken = asyncio.Event()
+        self._ids: Mapping[str, str] = {}
 
     @property
     def folders(self) -> Sequence[str]:
@@ -96,15 +102,19 @@ class Graph:
         return self._settings.poll
 
     def is_junk(self, folder: str) -> bool:
-        """Tell whether *folder* is the Junk folder."""
-        return folder == _JUNK
+        """Tell whether *folder* is the Junk folder, by its well-known name or by its id.
+
+        Which id that is, is known from the first look on.
+        """
+        return self._settings.is_junk(folder) or self._ids.get(_JUNK) == folder_id(folder)
 
     def is_sent(self, folder: str) -> bool:
-        """Tell whether *folder* is Sent Items."""
-        return self._settings.is_sent(folder)
+        """Tell whether *folder* is Sent Items, by its well-known name or by its id."""
+        return self._settings.is_sent(folder) or self._ids.get(_SENT) == folder_id(folder)
 
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
         """Return one page of what is new in *folder* after *cursor*, a link of Graph's."""
+        await self._learn_ids()
         return await self._reading.look(folder, cursor, since, sent=self.is_sent(folder))
 
     async def wait(self, at_most: float) -> bool:
@@ -133,6 +143,7 @@ class Graph:
 
     async def survey(self) -> Survey:
         """Ask for the watched folders. Nothing in the mailbox is changed."""
+        await self._learn_ids()
         return await survey(self._client, self.folders, self._now)
 
     def endpoint(self) -> Endpoint:
@@ -142,3 +153,8 @@ class Graph:
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.close()
+
+    async def _learn_ids(self) -> None:
+        """Ask once which folders Junk and Sent Items are, if one is watched by its id."""
+        if not self._ids and any(folder not in _WELL_KNOWN for folder in self.folders):
+            self._ids = await ids_of(self._client, (_JUNK, _SENT), self._now)

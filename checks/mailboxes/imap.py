@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 import threading
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from checks.core.folders import is_called_junk, is_called_sent
 from checks.core.model import MessageRef
 from checks.errors import LocalFault, MailboxUnreadable
 from checks.ports import Endpoint, Login, Look, Tools
@@ -25,14 +25,13 @@ from checks.wire.imap.dial import dial
 from checks.wire.imap.idle import listen
 from checks.wire.imap.session import Opening, Server, Session
 from checks.wire.imap.survey import survey
+from checks.wire.imap.uses import special_uses
 from checks.wire.survey import Survey
 from checks.wire.tls import TlsClient
 
 _Result = TypeVar("_Result")
 
 _PORTS = {"implicit": 993, "starttls": 143, "none": 143}
-_JUNK_NAMES = frozenset({"junk email", "junk e-mail", "junk", "spam"})
-_SENT_NAMES = frozenset({"sent items", "sent messages", "sent mail", "sent"})
 
 
 class ImapSettings(Section):
@@ -57,13 +56,16 @@ class ImapSettings(Section):
     folders: Annotated[tuple[Text, ...], Field(min_length=1, max_length=20)] = ("INBOX", "Junk Email")
     """The folders to watch; news are awaited in the first. Example: `[INBOX, Junk]`"""
     junk: Text | None = None
-    """Which of them is the Junk folder, where its name does not tell: Exchange names it in the owner's
-    language.
+    """Which of them is the Junk folder, where neither its name tells, in any language of Exchange, nor the
+    server (RFC 6154).
 
-    Example: `Junk-E-Mail`
+    Example: `Quarantaine`
     """
     sent: Text | None = None
-    """Which of them has copies of sent mail, where its name does not tell. Example: `Gesendete Elemente`"""
+    """Which of them has copies of sent mail, where neither its name nor the server tells.
+
+    Example: `Gesendete Elemente`
+    """
     timeout: Duration = 30.0
     """How long the server may take for one answer. Example: `20s`"""
 
@@ -79,9 +81,13 @@ class ImapSettings(Section):
                 raise wrong(f"{key} is {named!r}, which is not one of the folders")
         return self
 
+    def is_junk(self, folder: str) -> bool:
+        """Tell whether *folder* is the Junk folder by these settings: what `junk` names, else by its name."""
+        return is_called_junk(folder) if self.junk is None else folder.casefold() == self.junk.casefold()
+
     def is_sent(self, folder: str) -> bool:
-        """Tell whether *folder* is the one with copies of sent mail."""
-        return _is_named(folder, self.sent, _SENT_NAMES)
+        """Tell whether *folder* has copies of sent mail by these settings: what `sent` names, else by its name."""
+        return is_called_sent(folder) if self.sent is None else folder.casefold() == self.sent.casefold()
 
 
 class Imap:
@@ -102,6 +108,7 @@ class Imap:
         self._tls = TlsClient(settings.ca_file)
         self._server = Server(host=settings.host, port=settings.port, tls=settings.tls, timeout=settings.timeout)
         self._shown: Login | None = None
+        self._uses: dict[str, frozenset[str]] = {}
         self._woken = threading.Event()
         self._first = Connection(f"imap-{name}-1", self._server, self._dial, self._steady)
         self._second = Connection(f"imap-{name}-2", self._server, self._dial, self._steady)
@@ -112,12 +119,15 @@ class Imap:
         return self._settings.folders
 
     def is_junk(self, folder: str) -> bool:
-        """Tell whether *folder* is the Junk folder: the one that `junk` names, else by the usual names."""
-        return _is_named(folder, self._settings.junk, _JUNK_NAMES)
+        """Tell whether *folder* is the Junk folder: by the settings, or because the server says so.
+
+        What the server says is known from the first look into it on.
+        """
+        return self._settings.is_junk(folder) or "junk" in self._uses.get(folder, ())
 
     def is_sent(self, folder: str) -> bool:
-        """Tell whether *folder* holds copies of sent mail: the one that `sent` names, else by the usual names."""
-        return self._settings.is_sent(folder)
+        """Tell whether *folder* holds copies of sent mail: by the settings, or because the server says so."""
+        return self._settings.is_sent(folder) or "sent" in self._uses.get(folder, ())
 
     @property
     def poll(self) -> None:
@@ -129,6 +139,8 @@ class Imap:
 
         In the first folder it ends a `wait` that is under way.
         """
+        if not self._is_clear(folder):
+            self._uses[folder] = await self._ask(folder, partial(special_uses, folder))
         return await self._ask(folder, partial(reading.look, folder, cursor, since))
 
     async def wait(self, at_most: float) -> bool:
@@ -176,7 +188,10 @@ class Imap:
 
     async def survey(self) -> Survey:
         """Log in and look around: folders, quota, certificates. Nothing in the mailbox is changed."""
-        return await self._ask(self.folders[0], partial(survey, self.folders))
+        found = await self._ask(self.folders[0], partial(survey, self.folders))
+        told = {folder.name: folder.attributes for folder in found.folders}
+        self._uses.update({folder: told[folder] for folder in self.folders if folder in told})
+        return found
 
     def endpoint(self) -> Endpoint:
         """Tell where it connects to."""
@@ -196,6 +211,10 @@ class Imap:
                 self._credential.reject(self._shown)
             raise
 
+    def _is_clear(self, folder: str) -> bool:
+        """Tell whether it is known what *folder* is for without asking the server."""
+        return folder.casefold() == "inbox" or self._settings.is_junk(folder) or self._settings.is_sent(folder)
+
     def _is_wanted(self, given_up: threading.Event) -> bool:
         return self._woken.is_set() or given_up.is_set() or self._first.busy
 
@@ -206,12 +225,6 @@ class Imap:
             # One application reads many mailboxes, so a token does not say which one is meant.
             return replace(opening, login=replace(opening.login, username=self._settings.address))
         return opening
-
-
-def _is_named(folder: str, name: str | None, usual: Container[str]) -> bool:
-    if name is not None:
-        return folder.casefold() == name.casefold()
-    return re.split(r"[/.]", folder)[-1].casefold() in usual
 
 
 def _by_folder(refs: Sequence[MessageRef]) -> dict[str, list[MessageRef]]:

@@ -65,6 +65,17 @@ def test_a_mailbox_whose_junk_is_not_watched_is_a_warning(there, fix):
 
     assert (warning.id, warning.status) == ("mailbox.junk", WARNING)
     assert fix in warning.fix
+    assert "called lost" in warning.meaning
+
+
+def test_a_watched_junk_folder_is_not_enough_where_the_server_files_junk_in_another():
+    there = folders("INBOX", "Junk", "Bulk", junk="Bulk")
+    warning = judge_folders(there, ["INBOX", "Junk"], [], junk="Junk")[-1]
+
+    assert (warning.id, warning.status) == ("mailbox.junk", WARNING)
+    assert "'Junk' is watched" in warning.found
+    assert warning.fix == "Add 'Bulk' to folders."
+    assert [one.status for one in judge_folders(there, ["INBOX", "Junk", "Bulk"], [], junk="Junk")] == [OK]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -46,15 +47,27 @@ async def mailbox(graph_tls):
 
 
 @pytest.fixture
-async def reader(mailbox, ca_file):
-    """A reader of the mailbox; its credential is `reader.hand`."""
-    hand = HandCredential(graph=GraphService(mailbox.url, ca_file))
-    mailbox.token = lambda: hand.token
-    settings = Graph.Settings.model_validate({"credential": "app", "address": ADDRESS, "timeout": "5s"})
-    made = Graph("test", settings, Tools(clock=SystemClock(), credentials={"app": hand}))
-    made.hand = hand
-    yield made
-    await made.close()
+async def reader_of(mailbox, ca_file):
+    """Make readers of the mailbox; the credential of one is its `hand`."""
+    async with AsyncExitStack() as stack:
+
+        def make(**changes):
+            hand = HandCredential(graph=GraphService(mailbox.url, ca_file))
+            mailbox.token = lambda: hand.token
+            settings = {"credential": "app", "address": ADDRESS, "timeout": "5s", **changes}
+            tools = Tools(clock=SystemClock(), credentials={"app": hand})
+            made = Graph("test", Graph.Settings.model_validate(settings), tools)
+            made.hand = hand
+            stack.push_async_callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def reader(reader_of):
+    """A reader of the mailbox as it is by default."""
+    return reader_of()
 
 
 async def looks(reader, folder="inbox", cursor=None):
@@ -162,6 +175,32 @@ async def test_a_copy_in_sent_items_has_no_header_and_is_known_by_its_subject_an
     assert reader.is_junk("junkemail")
     assert not reader.is_junk("inbox")
     assert not reader.is_sent("inbox")
+
+
+JUNK_ID, SENT_ID, OTHER_ID = (f"AAMkAD{letter * 40}_-A=" for letter in "JSO")
+
+
+async def test_the_junk_folder_is_known_by_its_id_too(reader_of, mailbox):
+    ids = {f"{USER}/mailFolders/junkemail": JUNK_ID, f"{USER}/mailFolders/sentitems": SENT_ID}
+    mailbox.override = lambda request: Response(body={"id": ids[request.path]}) if request.path in ids else None
+    written = JUNK_ID.replace("_", "+").replace("-", "/")
+    reader = reader_of(folders=["inbox", written, SENT_ID, OTHER_ID])
+    for _ in range(2):
+        await reader.look("inbox", None, since=SINCE)
+    assert [name for name in reader.folders if reader.is_junk(name)] == [written]
+    assert [name for name in reader.folders if reader.is_sent(name)] == [SENT_ID]
+    assert len(mailbox.server.requests) == 4, "the ids are asked for once"
+
+
+async def test_a_mailbox_without_a_junk_folder_can_be_read_by_ids(reader_of, mailbox):
+    def missing(request):
+        there = "messages" in request.path
+        return None if there else error(404, "ErrorItemNotFound", "The specified object was not found in the store.")
+
+    mailbox.override = missing
+    reader = reader_of(folders=["inbox", OTHER_ID])
+    await reader.look("inbox", None, since=SINCE)
+    assert not any(map(reader.is_junk, reader.folders))
 
 
 @pytest.mark.parametrize(

@@ -159,3 +159,10 @@ async def test_a_stopped_server_is_a_timeout_and_does_not_keep_the_reader_from_c
     finally:
         for process in stopped:
             os.kill(process, signal.SIGCONT)
+
+
+async def test_the_junk_folder_is_known_by_its_mark_whatever_it_is_called(dovecot_reader):
+    reader = dovecot_reader(folders=["INBOX", "Junk"], junk="INBOX")
+    assert not reader.is_junk("Junk")
+    await reader.look("Junk", None, since=datetime(2020, 1, 1, tzinfo=UTC))
+    assert reader.is_junk("Junk")

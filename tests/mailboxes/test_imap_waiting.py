@@ -66,7 +66,7 @@ class Idling:
 @pytest.mark.parametrize("refusal", [b" NO too many sessions that listen", b" BAD unknown command IDLE"])
 async def test_a_server_that_refuses_to_idle_stays_connected_and_is_not_asked_again(scripted, reader_for, kit, refusal):
     async def server(peer):
-        await peer.begin()
+        await peer.begin(following=5)
         await peer.expect(rb"IDLE")
         await peer.say(peer.tag + refusal + b"\r\n")
         for _ in range(2):

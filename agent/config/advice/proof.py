@@ -39,6 +39,20 @@ def direct_send_through_the_connector(context: Context) -> Iterator[Advice]:
                 )
 
 
+def junk_unknown(context: Context) -> Iterator[Advice]:
+    """Advise on a mailbox in which nothing counts as the Junk folder, as far as the settings tell."""
+    for name in dict.fromkeys(check.mailbox for check in context.sections.checks.values()):
+        mailbox = context.sections.mailboxes[name]
+        is_junk = getattr(mailbox.settings, "is_junk", None)
+        if is_junk is not None and not any(map(is_junk, getattr(mailbox.settings, "folders", ()))):
+            write = "junkemail" if mailbox.kind == "graph" else "it, and say which it is by junk: NAME"
+            yield Advice(
+                ("mailboxes", name, "folders"),
+                "none of them is known to be the Junk folder: a canary that is filed there is called lost, or passes if"
+                f" the folder is listed and the server does not say what it is for; list {write}",
+            )
+
+
 def _same_server(one: Plugin, other: Plugin) -> bool:
     first, second = (host_of(path) or (path.text("domain") or "").lower() for path in (one, other))
     return first == second or _is_mx_of(first, second) or _is_mx_of(second, first)
@@ -95,4 +109,5 @@ PROOF_RULES: tuple[Rule, ...] = (
     direct_send_to_the_outside,
     relay_from_ipv6,
     bounces_unwatched,
+    junk_unknown,
 )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from agent.doctor.finding import Finding, Status, failure, not_tested, ok, warning
 from agent.doctor.judge.diagnosed import of_words
+from checks.core.folders import is_called_junk
 from checks.errors import MailboxUnreadable
 from checks.wire.survey import FolderEntry, Quota
 
@@ -17,13 +18,6 @@ _FULL = "Exchange Online limits, mailbox storage; RFC 9208"
 _NEARLY, _ALMOST = 0.90, 0.98
 _SHOWN = 12
 _STEP = 1024
-_JUNK_WORDS = (
-    "junk", "spam", "indésirable", "indesirable", "ongewenste", "no deseado", "indesiderata", "lixo", "skräppost",
-    "uønsket", "søppel", "roskaposti", "śmieci", "nevyžádan", "nevyziadan", "levélszemét", "нежелательн", "небажан",
-    "önemsiz", "gereksiz", "迷惑", "垃圾", "정크", "دعائية",
-)  # fmt: skip
-"""Words of the Junk folder's name in the languages of Exchange, for a suggestion only."""
-
 _MAY_PASS = frozenset({"throttled", "unavailable"})
 _PLAIN = {
     "connect": (
@@ -70,7 +64,7 @@ def judge_folders(
     if opened:
         findings.append(ok("mailbox.folders", f"can be read: {', '.join(opened)}"))
     findings += [_missing(name, folders, is_junk=name == junk) for name in unopened]
-    if (found := _judge_junk(folders, watched, junk)) is not None:
+    if junk not in unopened and (found := _judge_junk(folders, watched, junk)) is not None:
         findings.append(found)
     return findings
 
@@ -102,22 +96,28 @@ def _suggest(name: str, folders: Sequence[FolderEntry], *, is_junk: bool) -> str
 
 def _junk_of(folders: Sequence[FolderEntry]) -> str:
     marked = [folder.name for folder in folders if "junk" in folder.attributes]
-    called = [folder.name for folder in folders if any(word in folder.name.casefold() for word in _JUNK_WORDS)]
+    called = [folder.name for folder in folders if is_called_junk(folder.name)]
     return next(iter(marked + called), "")
 
 
 def _judge_junk(folders: Sequence[FolderEntry], watched: Sequence[str], junk: str | None) -> Finding | None:
     real = _junk_of(folders)
-    if junk is not None and (not real or junk.casefold() == real.casefold() or junk in watched):
+    if junk is not None and (not real or real in watched or "junk" not in _attributes(real, folders)):
         return None
-    where = f"the mailbox has {real!r}" if real else "the mailbox seems to have none either"
+    where = f"the mailbox has {real!r}" if real else "nor does the mailbox have one that is"
+    what = "no watched folder is known as Junk" if junk is None else f"{junk!r} is watched, but not where junk is filed"
     return warning(
         "mailbox.junk",
-        f"no watched folder is known as Junk; {where}",
-        meaning="A canary that is filed as junk is not found, and would be called lost.",
-        fix=f"Add {real!r} to folders, and set junk: {real!r}." if real else "Add the Junk folder to folders.",
+        f"{what}; {where}",
+        meaning="A canary that is filed as junk is not found, and called lost; or it passes, if its folder is watched"
+        " and not known to be the Junk folder.",
+        fix=f"Add {real!r} to folders." if real else "Add the Junk folder to folders, and name it in junk.",
         source=_LANGUAGES,
     )
+
+
+def _attributes(name: str, folders: Sequence[FolderEntry]) -> frozenset[str]:
+    return next((folder.attributes for folder in folders if folder.name == name), frozenset())
 
 
 def judge_quota(quota: Quota | None, *, why_not: str) -> Finding:

@@ -55,7 +55,7 @@ class Session:
     Every method raises `MailboxUnreadable`; after that the session is good for nothing but to be closed.
     `overheard` tells whether the server has said news in answers to other questions since the last look: it says
     each only once, so that IDLE would wait for them in vain. `hurried` is set while they are being looked into.
-    `idles` is unset once the server has refused to IDLE.
+    `idles` is unset once the server has refused to IDLE. `attributes` are of folders, as far as they were asked for.
     """
 
     def __init__(self, server: Server, opening: Opening, doorbell: Doorbell, steady: Callable[[], float]) -> None:
@@ -64,6 +64,7 @@ class Session:
         self.overheard = False
         self.hurried = False
         self.idles = True
+        self.attributes: dict[str, frozenset[str]] = {}
         self._selected: Folder | None = None
         try:
             self.client = self._greeted(server, opening.context)

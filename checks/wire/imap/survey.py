@@ -12,6 +12,7 @@ from imapclient.response_parser import parse_response
 from checks.core.reply import clean_text
 from checks.errors import MailboxUnreadable
 from checks.wire.imap.session import Session
+from checks.wire.imap.uses import attribute
 from checks.wire.survey import FolderEntry, Quota, Survey
 
 _MAX_FOLDERS = 1000
@@ -27,7 +28,7 @@ def survey(watched: Sequence[str], session: Session) -> Survey:
     """
     entries = session.dialogue.exchange("list the folders", session.client.list_folders)
     folders = [
-        FolderEntry(clean_text(str(name), _MAX_NAME), frozenset(_attribute(flag) for flag in flags))
+        FolderEntry(clean_text(str(name), _MAX_NAME), frozenset(attribute(flag) for flag in flags))
         for flags, _, name in entries[:_MAX_FOLDERS]
     ]
     return Survey(
@@ -77,8 +78,3 @@ def _storage(line: bytes) -> Quota | None:
         if isinstance(kind, bytes) and kind.upper() == b"STORAGE" and isinstance(used, int) and isinstance(limit, int):
             return Quota(used * _KIB, limit * _KIB)
     return None
-
-
-def _attribute(flag: bytes | str) -> str:
-    text = flag.decode("ascii", "replace") if isinstance(flag, bytes) else str(flag)
-    return clean_text(text, _MAX_NAME).removeprefix("\\").lower()

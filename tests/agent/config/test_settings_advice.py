@@ -355,6 +355,16 @@ ADVISED = {
             )
         ],
     ),
+    "a mailbox in which nothing counts as junk": (
+        [("address: canary@outside.example}", "address: canary@outside.example, folders: [INBOX, Allerlei]}")],
+        [
+            (
+                "15: warning: mailboxes.outside.folders: none of them is known to be the Junk folder: a canary that is"
+                " filed there is called lost, or passes if the folder is listed and the server does not say what it is"
+                " for; list it, and say which it is by junk: NAME"
+            )
+        ],
+    ),
     "sent items that nobody watches": (
         [("    sender: noreply@contoso.example\n", "    sender: noreply@contoso.example\n    sent_items: outside\n")],
         [

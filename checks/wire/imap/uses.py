@@ -1,0 +1,36 @@
+"""What a folder is for, as the server tells it: its special use (RFC 6154)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from checks.core.reply import clean_text
+from checks.errors import MailboxUnreadable
+from checks.wire.imap.session import Session
+
+_MAX_NAME = 200
+
+
+def special_uses(folder: str, session: Session) -> frozenset[str]:
+    """Return the attributes of *folder* ("junk", "sent"), asked for once a connection; none if they are not told."""
+    if folder not in session.attributes:
+        session.attributes[folder] = _listed(folder, session)
+    return session.attributes[folder]
+
+
+def attribute(flag: bytes | str) -> str:
+    """Return an attribute without its backslash, in lower case."""
+    text = flag.decode("ascii", "replace") if isinstance(flag, bytes) else str(flag)
+    return clean_text(text, _MAX_NAME).removeprefix("\\").lower()
+
+
+def _listed(folder: str, session: Session) -> frozenset[str]:
+    ask = partial(session.client.list_folders, "", folder)
+    try:
+        entries = session.dialogue.exchange(f"list the folder {folder}", ask, refused="folder")
+    except MailboxUnreadable as error:
+        if error.reason != "folder":
+            raise
+        return frozenset()
+    # A name with a wildcard in it lists others too.
+    return frozenset(attribute(flag) for flags, _, name in entries if str(name) == folder for flag in flags)
