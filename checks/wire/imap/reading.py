@@ -29,14 +29,13 @@ from checks.wire.imap.fetch import (
     message,
     section,
 )
-from checks.wire.imap.session import Folder, Session
+from checks.wire.imap.session import HIGHEST, Folder, Session
 
 PAGE = 500
 """Messages that one look returns at most."""
 
 _BATCH = 50  # messages whose whole headers are fetched, or which are deleted, by one command
 _OVERHEAD = 4096  # bytes of an answer around the data of one message
-_HIGHEST = 2**32 - 1  # UIDs are 32 bits (RFC 9051 2.3.1.1)
 
 
 def look(folder: str, cursor: str | None, since: datetime, session: Session) -> Look:
@@ -100,9 +99,14 @@ def _erase(client: Client, uids: Sequence[int]) -> Sequence[int]:
 
 
 def _position(cursor: str | None, folder: Folder) -> int | None:
-    """Read a cursor; None if there is none, or it is of another UIDVALIDITY."""
+    """Read a cursor; None if there is none, it is of another UIDVALIDITY, or above all that has ever been there.
+
+    The last is so where a server was set back to an earlier day and kept its UIDVALIDITY, though it must not: what
+    arrives then gets UIDs below the cursor, and would never be seen.
+    """
     validity, _, uid = (cursor or "").partition(":")
-    return int(uid) if validity == folder.validity and uid.isascii() and uid.isdigit() else None
+    known = validity == folder.validity and uid.isascii() and uid.isdigit() and int(uid) <= folder.top
+    return int(uid) if known else None
 
 
 def _before(session: Session, folder: Folder, since: datetime) -> int:
@@ -115,7 +119,7 @@ def _before(session: Session, folder: Folder, since: datetime) -> int:
 
 def _page(session: Session, folder: Folder, after: int) -> Look:
     # "*" is the last message, whatever its UID, so the same answer shows whether anything lies beyond the page.
-    first, last = min(after + 1, _HIGHEST), min(after + PAGE, _HIGHEST)
+    first, last = min(after + 1, HIGHEST), min(after + PAGE, HIGHEST)
     answers = _recognisable(session, folder, f"{first}:{last},*")
     above = sorted(uid for uid in answers if uid > after)
     page = [uid for uid in above if uid <= last]
@@ -131,6 +135,7 @@ def _page(session: Session, folder: Folder, after: int) -> Look:
         after = page[-1]
     elif not complete:
         after, complete = _across_gap(session, folder, last)
+    folder.top = max(folder.top, after)
     messages = [message(folder.name, folder.validity, uid, answers[uid]) for uid in page]
     return Look(messages=messages, cursor=f"{folder.validity}:{after}", complete=complete)
 

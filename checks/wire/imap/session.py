@@ -18,6 +18,9 @@ from checks.wire.imap.exchange import Dialogue
 from checks.wire.imap.login import log_in
 from checks.wire.imap.transport import Transport
 
+HIGHEST = 2**32 - 1
+"""UIDs are 32 bits (RFC 9051 2.3.1.1)."""
+
 _SHOWN = 10  # folder names in an error
 
 
@@ -40,13 +43,21 @@ class Opening:
     login: Login
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Folder:
-    """A selected folder. Nothing that arrives after SELECT has a UID of `floor` or below (it is UIDNEXT - 1)."""
+    """A selected folder. Nothing that arrives after SELECT has a UID of `floor` or below (it is UIDNEXT - 1).
+
+    No message has had a UID above `top`, as far as is known: from SELECT, if that told UIDNEXT, and from looks since.
+    """
 
     name: str
     validity: str
     floor: int
+    top: int = -1
+
+    def __post_init__(self) -> None:
+        """Begin with what SELECT told."""
+        self.top = max(self.top, self.floor)
 
 
 class Session:
@@ -128,17 +139,20 @@ class Session:
         self.client.forget()
         if validity is None:
             raise MailboxUnreadable("protocol", f"could not open the folder {name}: the server gives no UIDVALIDITY")
-        self._selected = Folder(name, str(validity), following - 1)
+        if following is None:
+            self._selected = Folder(name, str(validity), 0, HIGHEST)
+        else:
+            self._selected = Folder(name, str(validity), following - 1)
         return self._selected
 
-    def _select_or_examine(self, name: str) -> tuple[int | None, int]:
-        """Open *name*; return its UIDVALIDITY and UIDNEXT."""
+    def _select_or_examine(self, name: str) -> tuple[int | None, int | None]:
+        """Open *name*; return its UIDVALIDITY and UIDNEXT, as far as the server tells them."""
         try:
             answer = self.client.select_folder(name)
         except imaplib.IMAP4.readonly:  # how imaplib puts that we may only read there, which is enough for a look
             self.client.forget()
             answer = self.client.select_folder(name, readonly=True)
-        return answer.get(b"UIDVALIDITY"), answer.get(b"UIDNEXT", 1)
+        return answer.get(b"UIDVALIDITY"), answer.get(b"UIDNEXT")
 
     def _names(self) -> str:
         try:
