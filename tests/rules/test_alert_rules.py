@@ -73,6 +73,31 @@ def test_the_rules_do_the_same_for_targets_with_further_labels_and_alerts_keep_t
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.name)
+def test_no_rule_fails_while_prometheus_has_a_target_under_its_old_labels_and_its_new_ones(
+    promtool: str, file: Path, tmp_path: Path
+) -> None:
+    """As after a change of `labels`, for two scrapes, or five minutes if Prometheus was restarted for it."""
+    both = yaml.safe_load(file.read_text())
+    both["rule_files"] = [str(file.parent / rules) for rules in both["rule_files"]]
+    scenarios = []
+    for scenario in both["tests"]:
+        fires = next((one["eval_time"] for one in scenario["alert_rule_test"] if one["exp_alerts"]), None)
+        if fires is None:
+            continue
+        scenario["input_series"] = [
+            {**one, "series": one["series"].replace("{", f'{{env="{env}", ', 1)}
+            for one in scenario["input_series"]
+            for env in ("old", "new")
+        ]
+        evaluated = {"expr": "vector(1)", "eval_time": fires, "exp_samples": [{"labels": "{}", "value": 1}]}
+        scenarios.append({**scenario, "alert_rule_test": [], "promql_expr_test": [evaluated]})
+    copy = tmp_path / file.name
+    copy.write_text(yaml.safe_dump({**both, "tests": scenarios}))
+    done = subprocess.run([promtool, "test", "rules", copy], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_alert_is_tested_for_firing_and_for_not_firing() -> None:
     tested: dict[str, set[bool]] = {}
     for file in TESTS:

@@ -100,6 +100,36 @@ def test_a_query_has_the_matchers_of_job_and_instance_and_counters_are_never_sho
         assert target["datasource"]["uid"] == "${datasource}"
 
 
+def test_the_wall_shows_each_path_and_site_also_while_the_labels_of_their_target_change(
+    promtool: str, tmp_path: Path
+) -> None:
+    """For two scrapes Prometheus has both; a query over a range that has such a moment in it must not fail."""
+    overview = read(FOLDER / "relaycanary-overview.json")
+    wall = {
+        panel["title"]: target["expr"].replace("$job", ".+").replace("$instance", ".+")
+        for panel, target in targets(overview)
+    }
+    check = 'job="j", instance="mon1:9825", check="relay", method="relay"'
+    series = [
+        {"series": f'relaycanary_check_{what}, node="{node}"}}', "values": "1x9"}
+        for node in ("a", "b")
+        for what in (
+            f'verdict{{{check}, verdict="fail"',
+            f'info{{{check}, path="relay", mailbox="outside", site="ams1", severity="critical"',
+        )
+    ]
+    shown = [("Paths", '{site="ams1", path="relay"}'), ("Sites", '{site="ams1"}')]
+    asked = [
+        {"expr": wall[title], "eval_time": "5m", "exp_samples": [{"labels": labels, "value": 3}]}
+        for title, labels in shown
+    ]
+    file = tmp_path / "wall.test.yaml"
+    scenario = {"interval": "1m", "input_series": series, "promql_expr_test": asked}
+    file.write_text(yaml.safe_dump({"rule_files": [], "evaluation_interval": "1m", "tests": [scenario]}))
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @every_file
 def test_dashboards_show_only_metrics_that_the_agent_exports(file: Path) -> None:
     dashboard = read(file)

@@ -18,7 +18,10 @@ from panels import (
     verdict_wall,
 )
 
-_INFO = f"on (job, instance, check, method) group_left (site, path) relaycanary_check_info{{{WHERE}}}"
+_INFO = (  # one series a check also where a target has just got other labels, and Prometheus has both
+    "on (job, instance, check, method) group_left (site, path)"
+    f" topk by (job, instance, check, method) (1, relaycanary_check_info{{{WHERE}}})"
+)
 _ON_TIME = f'relaycanary_canaries_total{{{WHERE}, outcome=~"delivered|degraded"}}'
 _KNOWN = f'relaycanary_canaries_total{{{WHERE}, verdict!="unknown"}}'
 _NOT_PASSED = f'relaycanary_canaries_total{{{WHERE}, verdict!="pass"}}'
