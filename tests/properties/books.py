@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+from properties.post import STAMP, Sent
+from properties.wire import REFUSALS, stage_of
 from properties.witness import SEEN, Witness
 
-Totals = dict[tuple[str, str], Counter[tuple[str, ...]]]
+Totals = dict[str, Counter[tuple[str, ...]]]
+_LABELS = ("outcome", "verdict", "reason", "stage", "code", "enhanced", "mechanism", "result")
+_PRECISE = 3  # digits of seconds
+_BY_COPY = frozenset({"canaries_recovered", "canaries_duplicates", "authentication"})
 
 
 def complaints(file: Path, witness: Witness) -> Iterator[str]:
-    """Say what rows and totals have wrong."""
+    """Say what rows, totals and histograms have wrong."""
     uri = f"file:{file}?mode=ro"
     connection = sqlite3.connect(uri, uri=True)
     try:
         yield from _rows(connection, witness)
         yield from _totals(connection, witness)
+        yield from _histograms(connection, witness)
     finally:
         connection.close()
 
@@ -41,34 +49,92 @@ def _rows(connection: sqlite3.Connection, witness: Witness) -> Iterator[str]:
 
 def _totals(connection: sqlite3.Connection, witness: Witness) -> Iterator[str]:
     """What is counted is what happened."""
-    counted: dict[str, Counter[tuple[str, ...]]] = {}
+    counted: Totals = defaultdict(Counter)
     for owner, metric, labels, value in connection.execute("select owner, metric, labels, value from totals"):
         named = json.loads(labels)
-        key = (owner, *(named[name] for name in ("outcome", "verdict", "reason") if name in named))
-        counted.setdefault(metric, Counter())[key] += round(value)
-    names = {canary: one.check.name for canary, one in witness.canaries.items()}
-    wanted = {
-        "canaries_started": Counter((name,) for name in names.values()),
-        "canaries": Counter(
-            (names[canary], done.conclusion.outcome.value, done.conclusion.verdict.value)
-            for canary, done in witness.done.items()
-        ),
-        "canaries_recovered": Counter((names[canary],) for canary in witness.recovered),
-        "canaries_duplicates": Counter(names[canary] for canary, seen in witness.seen.items() for _ in seen[1:]),
-    }
-    wanted["canaries_duplicates"] = Counter({(name,): n for name, n in wanted["canaries_duplicates"].items()})
+        counted[metric][owner, *(named[name] for name in _LABELS if name in named)] += round(value, _PRECISE)
     renumbered = bool(witness.post.validity)
-    for metric, right in wanted.items():
-        found = counted.get(metric, Counter())
-        loose = renumbered and metric in {"canaries_recovered", "canaries_duplicates"}  # who is who is not known then
+    for metric, right in _happened(witness).items():
+        found = counted[metric]
+        loose = renumbered and metric in _BY_COPY  # who is who is not known then
         if found != right and not (loose and found <= right):
             yield f"{metric}: {dict(found)} counted, {dict(right)} happened"
-    ignored = Counter(
-        {key: n for key, n in counted.get("messages_ignored", Counter()).items() if key[1] in {"forged", "foreign"}}
-    )
+    ignored = Counter({key: n for key, n in counted["messages_ignored"].items() if key[1] in {"forged", "foreign"}})
     if ignored != witness.ignored:
         yield f"ignored: {dict(ignored)} counted, {dict(witness.ignored)} happened"
-    seen = Counter(names[canary] for canary, done in witness.done.items() if done.conclusion.outcome.value in SEEN)
-    for owner, counts in connection.execute("select owner, counts from histograms where family = 'end_to_end'"):
-        if sum(json.loads(counts)) > seen[owner]:
-            yield f"{owner}: more latencies in the histogram than canaries seen"
+
+
+def _happened(witness: Witness) -> Totals:
+    """Count what the witness knows."""
+    names = {canary: one.check.name for canary, one in witness.canaries.items()}
+    happened: Totals = defaultdict(Counter)
+    happened["canaries_started"] = Counter((name,) for name in names.values())
+    happened["canaries"] = Counter(
+        (names[canary], done.conclusion.outcome.value, done.conclusion.verdict.value)
+        for canary, done in witness.done.items()
+    )
+    happened["canaries_recovered"] = Counter((names[canary],) for canary in witness.recovered)
+    happened["canaries_duplicates"] = Counter(
+        (names[canary],) for canary, seen in witness.seen.items() for _ in seen[1:]
+    )
+    happened["authentication"] = Counter(
+        (names[canary], "spf", "pass")
+        for canary, seen in witness.seen.items()
+        for one in seen
+        if one.sighting.findings is not None and one.mail.content.startswith(STAMP)
+    )
+    for sent in filter(Sent.told, witness.post.sent.values()):
+        _answered(sent, happened)
+    return happened
+
+
+def _answered(sent: Sent, happened: Totals) -> None:
+    """Count an answer of the other side, or that there was none."""
+    fate, check = sent.fate, sent.check
+    if fate.answer not in {"taken", "refused", "doubt"}:
+        return
+    stage = stage_of(fate).value
+    happened["stage_seconds_count"][check, stage] += 1
+    happened["stage_seconds_sum"][check, stage] += fate.until_dot + fate.until_reply  # type: ignore[assignment]
+    happened["stage_seconds_sum"][check, stage] = round(happened["stage_seconds_sum"][check, stage], _PRECISE)
+    if fate.answer == "refused" and REFUSALS[fate.refusal].code is not None:
+        no = REFUSALS[fate.refusal]
+        happened["smtp_replies"][check, stage, str(no.code), no.enhanced or ""] += 1
+
+
+def _histograms(connection: sqlite3.Connection, witness: Witness) -> Iterator[str]:
+    """Every latency since the histograms began is counted once, where it belongs, and no other."""
+    ((bounds,),) = connection.execute("select value from meta where name = 'buckets'").fetchall() or [("[]",)]
+    found = {
+        (owner, family): (json.loads(counts), total)
+        for owner, family, counts, total in connection.execute("select owner, family, counts, sum from histograms")
+    }
+    happened = {key: (_placed(seconds, json.loads(bounds)), sum(seconds)) for key, seconds in _latencies(witness)}
+    for key in {*found, *happened}:
+        (counts, total), (right, whole) = found.get(key, ([], 0.0)), happened.get(key, ([], 0.0))
+        if counts != right or not math.isclose(total, whole, abs_tol=0.001):
+            yield f"latencies of {key}: {counts} and {total} s counted, {right} and {whole} s happened"
+
+
+def _latencies(witness: Witness) -> Iterator[tuple[tuple[str, str], Sequence[float]]]:
+    """List what went into each histogram, by check and family."""
+    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    sent = witness.post.sent
+    taken = {canary for canary in witness.told if sent[canary].fate.answer == "taken" and sent[canary].told()}
+    for canary in taken:
+        if witness.told[canary] >= witness.restarted:
+            seconds[sent[canary].check, "submission"].append(sent[canary].took)
+    for canary, done in witness.done.items():
+        told = done.conclusion
+        if told.outcome.value in SEEN and done.commit >= witness.restarted:
+            check = witness.canaries[canary].check.name
+            seconds[check, "end_to_end"].append(max(0.0, told.end_to_end or 0.0))
+            if canary in taken:  # otherwise nobody knows when it was handed over
+                seconds[check, "delivery"].append(max(0.0, told.delivery or 0.0))
+    return iter(seconds.items())
+
+
+def _placed(seconds: Sequence[float], bounds: Sequence[float]) -> list[int]:
+    """Count values by bucket; each bound belongs to the bucket below it."""
+    edges = [-math.inf, *bounds, math.inf]
+    return [sum(low < one <= high for one in seconds) for low, high in pairwise(edges)]

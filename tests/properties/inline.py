@@ -72,6 +72,10 @@ class InlineLedger(Ledger):
         await asyncio.sleep(0)
         return answer
 
+    async def configure(self, *, thresholds: Sequence[float], **known: Any) -> None:
+        self._hears = lambda _: self._witness.bounded(thresholds)
+        await super().configure(thresholds=thresholds, **known)
+
     async def start(self, canary: Canary) -> None:
         self._hears = lambda _: self._witness.started(canary)
         await super().start(canary)
@@ -101,6 +105,7 @@ class InlineLedger(Ledger):
         """Commit what was asked for."""
         together, self._asked = self._asked, []
         if together:
+            self._witness.commits += 1
             self._writer._commit(together)  # type: ignore[arg-type]
 
     def forget(self) -> None:

@@ -80,6 +80,18 @@ MUTANTS = (
         'transaction.changes.count(row.name, "canaries", labels, 2)',
     ),
     Mutant(
+        "each refusal is counted twice",
+        _CANARIES,
+        'changes.count(check.name, "smtp_replies", labels)',
+        'changes.count(check.name, "smtp_replies", labels, 2)',
+    ),
+    Mutant(
+        "no latency is ever counted",
+        _CANARIES,
+        "    if conclusion.outcome in verdict.SEEN:\n        _observe(",
+        "    if conclusion.outcome in ():\n        _observe(",
+    ),
+    Mutant(
         "a verdict stands although a fact came in between",
         _CANARIES,
         '_CONCLUDE = update(canaries).where(_OF_CANARY, _FROM, canaries.c.facts == bindparam("judged"))',

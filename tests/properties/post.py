@@ -14,6 +14,7 @@ from checks.core.model import MessageRef
 
 Kind = Literal["copy", "bounce", "delayed", "forged", "foreign", "answer", "other"]
 OURS = frozenset({"copy", "bounce", "delayed"})
+STAMP = b"Authentication-Results: mx.contoso.example; spf=pass\r\n"  # RFC 8601; what every mail server adds here
 FOLDERS = {"inbox": ("INBOX", "Junk Email"), "outside": ("INBOX",)}
 _TOKEN = re.compile(rb"^X-Relaycanary: rc1\.([a-z2-7]{16})\.([A-Za-z0-9_-]+)\.", re.MULTILINE)
 
@@ -81,6 +82,7 @@ class Sent:
     content: bytes = field(repr=False)
     began_at: float
     answered_at: float | None = None
+    took: float = 0.0  # seconds from the first byte to the answer, by the agent's clock
     recorded: bool = False  # the ledger has its attempt
 
     def told(self) -> bool:
@@ -150,7 +152,7 @@ class Post:
     def deliver(self, sent: Sent) -> None:
         """Let the mail of a canary go its way: the final dot has been read."""
         for copy in sent.fate.copies:
-            content = strip(sent.content) if copy.stripped else sent.content
+            content = STAMP + (strip(sent.content) if copy.stripped else sent.content)
             at = self.now() + copy.delay
             self.put(Mail(sent.mailbox, copy.folder, content, at, "copy", sent.id))
         if sent.fate.notice is not None:

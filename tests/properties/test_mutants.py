@@ -1,4 +1,4 @@
-"""The properties can fail: each bug that is planted on purpose is caught by them.
+"""The properties can fail: each bug that is planted on purpose is caught by them, and nothing where there is none.
 
 A mutant lives in a copy of the code; nothing is looked for but a first failure.
 """
@@ -43,6 +43,11 @@ def examine(copy: Path) -> subprocess.CompletedProcess[str]:
         timeout=_LONGEST,
         check=False,
     )
+
+
+def test_without_a_planted_bug_the_copy_passes(copy: Path) -> None:
+    examined = examine(copy)
+    assert examined.returncode == 0, examined.stdout[-3000:] + examined.stderr[-2000:]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

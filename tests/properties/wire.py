@@ -10,7 +10,7 @@ from itertools import count
 
 from properties.post import FOLDERS, Fate, Mail, Page, Post, Sent, name_of
 
-from checks.core.model import Accepted, Cause, MessageRef, RawMessage, Refused, Reply, Stage, Transcript
+from checks.core.model import Accepted, Cause, MessageRef, RawMessage, Refused, Reply, Stage, StageTiming, Transcript
 from checks.errors import LocalFault, MailboxUnreadable
 from checks.ports import Clock, Endpoint, Look
 
@@ -42,6 +42,11 @@ REFUSALS = {
 }
 
 
+def stage_of(fate: Fate) -> Stage:
+    """Say in which stage the answer came; all of the time is that stage's."""
+    return REFUSALS[fate.refusal].stage if fate.answer == "refused" else Stage.DATA
+
+
 class SimulatedPath:
     """Hands messages to one mailbox of the truth; `next_fate` tells, for a check, what becomes of its next one."""
 
@@ -66,10 +71,12 @@ class SimulatedPath:
         sent.answered_at = post.now()
         if fate.answer == "defect":
             raise ZeroDivisionError("the path broke")
+        sent.took = self._clock.steady() - began
         return self._answer(fate, began)
 
     def _answer(self, fate: Fate, began: float) -> Accepted | Refused:
-        known = {"began_at": began, "ended_at": self._clock.steady(), "endpoint": "simulated"}
+        timing = StageTiming(stage=stage_of(fate), seconds=fate.until_dot + fate.until_reply)
+        known = {"began_at": began, "ended_at": self._clock.steady(), "endpoint": "simulated", "stages": [timing]}
         if fate.refusal != "connection":
             self._post.contacts.append(self._post.now())
         if fate.answer == "taken":

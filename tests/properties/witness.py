@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -43,6 +44,7 @@ class Done:
 
     conclusion: Conclusion
     at: float
+    commit: int
 
 
 class Witness:
@@ -61,6 +63,10 @@ class Witness:
         self.seen: dict[str, list[Seen]] = defaultdict(list)
         self.bounced: set[str] = set()
         self.done: dict[str, Done] = {}
+        self.told: dict[str, int] = {}  # in which commit the answer to each was written down
+        self.commits = 0
+        self.restarted = 0  # the commit in which the histograms began anew
+        self.limits: frozenset[float] = frozenset()
         self.recovered: set[str] = set()
         self.ignored: Counter[tuple[str, str]] = Counter()
         self.looks: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)  # began: true, steady
@@ -99,6 +105,12 @@ class Witness:
     def attempted(self, canary: str) -> None:
         """Hear that the answer to a canary was written down."""
         self.post.sent[canary].recorded = True
+        self.told.setdefault(canary, self.commits)
+
+    def bounded(self, thresholds: Sequence[float]) -> None:
+        """Hear which thresholds histograms have now: with others, they begin anew."""
+        if self.limits != (limits := frozenset(thresholds)):
+            self.limits, self.restarted = limits, self.commits
 
     def looked(self, look: LookRecord) -> None:
         """Hear that a page of a look was written down; hold it against what the page showed."""
@@ -164,7 +176,7 @@ class Witness:
         for one in conclusions:
             if one.canary in self.done:
                 self._wrong("concluded twice", one.canary)
-            self.done[one.canary] = Done(one, self.post.now())
+            self.done[one.canary] = Done(one, self.post.now(), self.commits)
             may = self._outcomes(one)
             if one.outcome.value not in may:
                 self._wrong(
