@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from agent.ledger import records
+from agent.ledger import counting, records
 from agent.ledger.facts import ATTRIBUTED
 from agent.ledger.schema import canaries, folders, histograms, meta, pages, runs, specs, totals
 from agent.ledger.totals import Changes, apply
@@ -73,6 +73,7 @@ def begin_anew(connection: Connection, beginning: Beginning) -> None:
     connection.execute(update(pages).where(pages.c.state == "waiting").values(state="abandoned"))
     connection.execute(delete(histograms))
     connection.execute(delete(totals).where(totals.c.metric != ATTRIBUTED))  # what was learned of a tenant stays true
+    counting.mark(connection, ())  # the agent will say with which buckets
     changes = Changes()
     on_their_way = (
         select(canaries.c.name, specs.c.check, func.count().label("number"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from agent.ledger import counting
 from agent.ledger.schema import histograms, meta, totals
 
 _BASE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
@@ -74,17 +75,22 @@ def apply(connection: Connection, changes: Changes, bounds: Sequence[float]) -> 
 
 
 def adopt_buckets(connection: Connection, bounds: Sequence[float]) -> bool:
-    """Make *bounds* the bucket list. If it changed, all histograms restart from zero together; tell whether."""
+    """Make *bounds* the bucket list. If it changed, all histograms restart from zero together; tell whether.
+
+    In either case it is on record then since when they count.
+    """
     wanted = json.dumps(list(bounds))
     known = connection.execute(select(meta.c.value).where(meta.c.name == "buckets")).scalar()
-    if known == wanted:
-        return False
+    changed = known != wanted
     if known is None:
         connection.execute(insert(meta).values(name="buckets", value=wanted))
-    else:
+    elif changed:
         connection.execute(update(meta).where(meta.c.name == "buckets").values(value=wanted))
         connection.execute(delete(histograms))
-    return True
+    since = counting.since(connection)
+    if changed or since is None or list(since.bounds) != list(bounds):  # an earlier version may have changed them
+        counting.mark(connection, bounds)
+    return changed
 
 
 def _add_counts(connection: Connection, counts: Counter[Key]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, func, select, true
 
+from agent.ledger import counting
 from agent.ledger.beginning import began_anew
-from agent.ledger.schema import canaries, histograms, meta, runs, totals
+from agent.ledger.schema import canaries, meta, runs, totals
 from checks.core import verdict
 
 _REAL = select(runs.c.id).where(~runs.c.simulated)  # a made-up past is on record, but never counted
@@ -68,18 +70,40 @@ def _rows_against_totals(connection: Connection) -> list[str]:
 
 
 def _histograms(connection: Connection) -> list[str]:
-    """A histogram never holds more deliveries than canaries were seen."""
-    seen: Counter[str] = Counter()
-    for row in connection.execute(select(totals).where(totals.c.metric == "canaries")):
-        if json.loads(row.labels)["outcome"] in verdict.SEEN:
-            seen[row.owner] += int(row.value)
-    held: Counter[str] = Counter()
-    for row in connection.execute(select(histograms).where(histograms.c.family == "end_to_end")):
-        held[row.owner] += sum(json.loads(row.counts))
+    """Every canary that was seen since the histograms began is in them, once."""
+    began = counting.since(connection)
+    seen, held = counting.seen(connection), counting.held(connection, "end_to_end")
+    if began is None:  # no agent has been at work with it since this is on record
+        wrong = {name: seen[name] for name in held if held[name] > seen[name]}
+    else:
+        seen.subtract(began.seen)
+        wrong = {name: seen[name] for name in {*seen, *held} if held[name] != seen[name]}
     return [
-        f"check {name}: {held[name]} latencies in the histogram, but only {seen[name]} canaries were seen"
-        for name in sorted(held)
-        if held[name] > seen[name]
+        f"check {name}: {held[name]} end-to-end latencies in the histogram, but {wrong[name]} canaries were seen"
+        for name in sorted(wrong)
+    ] + ([] if began is None else _deliveries(connection, held, began.concluded_at))
+
+
+def _deliveries(connection: Connection, seen: Mapping[str, int], since: float) -> list[str]:
+    """Of the canaries that were *seen* those have a delivery time whose hand-over was answered.
+
+    Only rows tell which, and some may have been pruned, or concluded in the transaction that began the histograms:
+    so there is a least and a most.
+    """
+    known: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    for row in connection.execute(
+        select(canaries.c.name, func.count().label("number"), func.count(canaries.c.delivery).label("known"))
+        .where(canaries.c.concluded_at > since, canaries.c.outcome.in_(verdict.SEEN), canaries.c.run.in_(_REAL))
+        .group_by(canaries.c.name)
+    ):
+        known[row.name], unknown[row.name] = row.known, row.number - row.known
+    held = counting.held(connection, "delivery")
+    return [
+        f"check {name}: {held[name]} delivery times in the histogram, but {known[name]} canaries with one on record"
+        f" since it began, and {unknown[name]} without, of {seen.get(name, 0)} that were seen"
+        for name in sorted({*known, *unknown, *held})
+        if not known[name] <= held[name] <= seen.get(name, 0) - unknown[name]
     ]
 
 

@@ -257,6 +257,7 @@ class Histories(RuleBasedStateMachine):
             assert list(books.complaints(self.agent.file, self.agent.witness)) == []
         if self.alive:
             assert list(self.loop.run_until_complete(green.complaints(self.agent))) == []
+            assert self.loop.run_until_complete(self.agent.verify()) == []
 
     def teardown(self) -> None:
         try:
