@@ -80,8 +80,7 @@ def _summary(checks: Sequence[CheckNow], worst: Verdict) -> str:
 
 def _sentence(one: CheckNow, now_at: float) -> str:
     since = "" if one.since_at is None else f", since {age(now_at - one.since_at)}"
-    known = one.standing.end_to_end if one.standing is not None else None
-    latency = "" if known is None or one.verdict is not Verdict.PASS else f" in {span(known)}"
+    latency = "" if one.latency is None or one.verdict is not Verdict.PASS else f" in {span(one.latency)}"
     return f"{one.check.name}: {what(one)}{latency}{since}"
 
 
@@ -99,5 +98,4 @@ def _perfdata(one: CheckNow) -> Iterator[str]:
 
 def _latency(one: CheckNow, label: str) -> str:
     limits = one.check.limits
-    value = one.standing.end_to_end if one.standing is not None else None
-    return seconds(label, value, f"{limits.late_after:g}", f"{limits.lost_after:g}")
+    return seconds(label, one.latency, f"{limits.late_after:g}", f"{limits.lost_after:g}")

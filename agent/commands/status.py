@@ -197,7 +197,7 @@ def _check_as_json(one: CheckNow, offset: float) -> dict[str, Any]:
         "reasons": list(standing.reasons) if standing else [],
         "diagnosis": known.for_programs() if known else None,
         "since": _iso(one.since_at, offset),
-        "end_to_end_seconds": standing.end_to_end if standing else None,
+        "end_to_end_seconds": one.latency,
         "in_flight": one.in_flight.count,
         "overdue": one.in_flight.overdue,
         "last_pass": _iso(standing.passed_at, offset) if standing else None,

@@ -33,7 +33,7 @@ def check(view: AgentView, taken: Snapshot, quiet: Sequence[Silence], one: Check
         "reasons": list(standing.reasons) if standing else [],
         "diagnosis": known.for_programs() if known else None,
         "since": _steady(now.since_at, view),
-        "end_to_end_seconds": standing.end_to_end if standing else None,
+        "end_to_end_seconds": now.latency,
         "in_flight": now.in_flight.count,
         "overdue": now.in_flight.overdue,
         "last_pass": _steady(standing.passed_at, view) if standing else None,

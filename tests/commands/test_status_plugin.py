@@ -83,6 +83,24 @@ def test_what_is_not_known_is_unknown_on_standard_output(
     assert LOCAL.fullmatch(capsys.readouterr().out.strip())
 
 
+@pytest.mark.parametrize("form", ["nagios", "checkmk", "json"])
+def test_the_latency_of_a_canary_before_the_newest_one_is_told_to_no_program(
+    form: str, past: Any, settings: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file: Path = settings(lambda content: content["checks"].pop("graph"))
+    before = past(file)
+    before.write(
+        before.canary("direct", before.accepted(ago=15), ago=15, seen=1.25),
+        before.canary("direct", before.refused("no", ago=5), ago=5),
+        before.looked("inbox", ago=3),
+    )
+    assert status(file, check="direct", **{form: True}) == 2
+    said = capsys.readouterr().out
+    assert "rejected" in said
+    assert "1.25" not in said
+    assert {"nagios": "end_to_end=U;", "checkmk": '" in_flight=0', "json": '"end_to_end_seconds": null'}[form] in said
+
+
 def test_checkmk_gets_a_service_for_each_check(failing: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(failing, checkmk=True) == 2
     lines = capsys.readouterr().out.strip().splitlines()
