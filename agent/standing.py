@@ -51,7 +51,7 @@ def stand_check(
         silent: why nothing happens any more, where that is known: the agent does not run.
         blind: why its mailbox cannot be read, where that is known.
     """
-    standing = snapshot.standings.get(check.name)
+    standing = snapshot.newest_of(check)
     in_flight = snapshot.in_flight.get(check.name, InFlight())
     facts = snapshot.standing_of(check)
     found, reason = verdict.current(facts, now_at)
@@ -95,7 +95,7 @@ def _since(check: Check, snapshot: Snapshot, facts: Standing, reason: str) -> fl
         return None if facts.looked_at is None else facts.looked_at + facts.stale_after
     if reason == verdict.UNCONCLUDED:
         return None if facts.concluded_at is None else facts.concluded_at + facts.stale_after
-    standing = snapshot.standings.get(check.name)
+    standing = snapshot.newest_of(check)
     oldest_at = snapshot.in_flight.get(check.name, InFlight()).oldest_at
     if reason and (not facts.overdue or oldest_at is None):
         return None

@@ -31,7 +31,12 @@ _CHECK = (
     select(canaries.c.seq, canaries.c.name, specs.c.check).join(specs, specs.c.id == canaries.c.spec).where(_OF_CANARY)
 )
 _SPEC = select(specs.c.id).where(specs.c.digest == bindparam("digest"))
-_STANDING = select(standings).where(standings.c.name == bindparam("check"))
+_STANDING = (
+    select(standings, specs.c.check)
+    .outerjoin(canaries, canaries.c.id == standings.c.canary)
+    .outerjoin(specs, specs.c.id == canaries.c.spec)
+    .where(standings.c.name == bindparam("name"))
+)
 _STAND = update(standings).where(standings.c.name == bindparam("check"))
 
 
@@ -126,12 +131,12 @@ def conclude(transaction: Transaction, conclusion: Conclusion, *, facts: int, at
     if not connection.execute(_CONCLUDE, {**this, **values}).rowcount:
         return False
     row = connection.execute(_CHECK, {"canary": conclusion.canary}).one()
-    method = records.load_check(row.check).method
-    labels = {"method": method, "outcome": conclusion.outcome, "verdict": conclusion.verdict}
+    check = records.load_check(row.check)
+    labels = {"method": check.method, "outcome": conclusion.outcome, "verdict": conclusion.verdict}
     transaction.changes.count(row.name, "canaries", labels)
     if conclusion.outcome in verdict.SEEN:
-        _observe(transaction, row.name, method, conclusion)
-    _stand(connection, row.name, row.seq, conclusion, at)
+        _observe(transaction, row.name, check.method, conclusion)
+    _stand(connection, check, row.seq, conclusion, at)
     return True
 
 
@@ -214,19 +219,27 @@ def _observe(transaction: Transaction, name: str, method: str, conclusion: Concl
         transaction.changes.observe(name, method, "end_to_end", max(0.0, conclusion.end_to_end))
 
 
-def _stand(connection: Connection, name: str, seq: int, conclusion: Conclusion, at: float) -> None:
-    """Move the check's standing, if this canary is the newest-started concluded one."""
-    row = connection.execute(_STANDING, {"check": name}).one_or_none()
-    values: dict[str, Any] = {**streaks.move(connection, name, seq, conclusion.verdict, row)}
-    if conclusion.verdict == "pass":
+def _stand(connection: Connection, check: Check, seq: int, conclusion: Conclusion, at: float) -> None:
+    """Move the standing of *check*, as it was when the canary started.
+
+    Outcome and verdict are those of the newest-started concluded canary. What stood of another check by the same name
+    ends with the first one of this check.
+    """
+    row = connection.execute(_STANDING, {"name": check.name}).one_or_none()
+    values: dict[str, Any] = {**streaks.move(connection, check.name, seq, conclusion.verdict, row)}
+    newest = row is None or seq > row.seq
+    goes_on = row is not None and (row.check is None or verdict.proves(records.load_check(row.check), check))
+    if conclusion.verdict == "pass" and (newest or goes_on):
         values["passed_at"] = at
+    elif newest and not goes_on:
+        values["passed_at"] = None
     if conclusion.end_to_end is not None and conclusion.outcome in verdict.SEEN:
         values |= {"end_to_end": conclusion.end_to_end, "observation_gap": conclusion.observation_gap}
         told = servers.read(connection, conclusion.canary)
         values["scl"] = told[1] if told else None
         values["servers"] = records.dump(ServerTimes, told[0]) if told else None
-    if row is None or seq > row.seq:
-        same = row is not None and row.verdict == conclusion.verdict
+    if newest:
+        same = goes_on and row is not None and row.verdict == conclusion.verdict
         values |= {
             "seq": seq,
             "canary": conclusion.canary,
@@ -234,9 +247,9 @@ def _stand(connection: Connection, name: str, seq: int, conclusion: Conclusion, 
             "verdict": conclusion.verdict,
             "reasons": json.dumps(list(conclusion.reasons)),
             "concluded_at": at,
-            "since_at": row.since_at if same and row is not None else at,
+            "since_at": row.since_at if row is not None and same else at,
         }
     if row is None:
-        connection.execute(insert(standings).values(name=name, **values))
+        connection.execute(insert(standings).values(name=check.name, **values))
     elif values:
-        connection.execute(_STAND, {"check": name, **values})
+        connection.execute(_STAND, {"check": check.name, **values})

@@ -118,14 +118,15 @@ class Snapshot:
     began_wall: float | None = None
     outboxes: Mapping[str, Outbox] = field(default_factory=dict)
 
-    def standing_of(self, check: Check) -> Standing:
-        """Put together what the current verdict of *check* depends on.
-
-        What came of its canaries while it was another check by the same name is not among it.
-        """
+    def newest_of(self, check: Check) -> CheckStanding | None:
+        """Return how *check* stood last; None where that was another check by the same name."""
         newest = self.standings.get(check.name)
-        if newest is not None and newest.check is not None and not verdict.proves(newest.check, check):
-            newest = None
+        another = newest is not None and newest.check is not None and not verdict.proves(newest.check, check)
+        return None if another else newest
+
+    def standing_of(self, check: Check) -> Standing:
+        """Put together what the current verdict of *check* depends on."""
+        newest = self.newest_of(check)
         return Standing(
             newest=None if newest is None else Verdict(newest.verdict),
             concluded_at=None if newest is None else newest.concluded_at,

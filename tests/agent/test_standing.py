@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.agent_view import NOW_AT, make_check, make_view
 from support.make import a_check
 
 from agent.ledger import CheckStanding, InFlight, Snapshot
 from agent.ledger.snapshot import Problem
 from agent.standing import CheckNow, stand_check, what
+from agent.web import shapes
 from checks.core.model import Outcome, Verdict
 
 NOW = 10_000.0
@@ -73,3 +75,18 @@ def test_what_is_overdue_warns_since_it_became_late_but_not_while_a_failure_was_
 )
 def test_the_latency_is_that_of_the_newest_canary_or_none(outcome, latency):
     assert stand(a_standing(outcome=Outcome(outcome))).latency == latency
+
+
+@pytest.mark.parametrize(("outcome", "latency"), [(Outcome.DELIVERED, 0.33), (Outcome.LOST, None)])
+def test_so_it_is_in_the_api(outcome, latency):
+    check = make_check()
+    snapshot = Snapshot(standings={check.name: a_standing(outcome=outcome, check=check, concluded_at=NOW_AT - 5)})
+    view = make_view(check)
+    assert shapes.check(view, snapshot, (), view.checks[0])["end_to_end_seconds"] == latency
+
+
+def test_what_came_of_a_check_on_another_path_is_not_told_of_it():
+    former = a_standing(Verdict.FAIL, Outcome.REJECTED, check=a_check("relay", path="another"), reasons=("550 no",))
+    one = stand(former)
+    assert (one.verdict, what(one)) == (Verdict.UNKNOWN, "nothing has concluded yet")
+    assert (one.standing, one.diagnosis, one.latency) == (None, None, None)

@@ -70,8 +70,8 @@ MUTANTS = (
     Mutant(
         "the verdict is that of the canary that concluded last, not of the one that started last",
         _CANARIES,
-        "if row is None or seq > row.seq:",
-        "if row is None or seq != row.seq:",
+        "newest = row is None or seq > row.seq",
+        "newest = row is None or seq != row.seq",
     ),
     Mutant(
         "each verdict is counted twice",
