@@ -11,7 +11,6 @@ Source: OpenTelemetry, "Metrics Data Model" (Sums, Histograms, Resets and Gaps).
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -42,6 +41,7 @@ from agent.metrics.family import Family
 from agent.metrics.picture import Picture
 from checks.errors import LocalFault
 from checks.ports import Clock
+from checks.wire.threads import in_own_thread
 
 _log = structlog.get_logger("otlp")
 _SOON = 1.0
@@ -103,13 +103,13 @@ class Exporter:
 
     async def _send(self, picture: Picture, since: float) -> str:
         """Return what is wrong."""
-        try:
-            exporter = self._made(self._headers())
-        except LocalFault as fault:
-            return str(fault)
         now = self._clock.now().timestamp()
         self._words.last = ""
-        result = await asyncio.to_thread(lambda: exporter.export(metrics_data(picture, since, self._began, now)))
+        try:
+            exporter = self._made(self._headers())
+            result = await in_own_thread(lambda: exporter.export(metrics_data(picture, since, self._began, now)))
+        except LocalFault as fault:
+            return str(fault)
         return "" if result is MetricExportResult.SUCCESS else self._words.last or "it was not taken"
 
     def _made(self, headers: Mapping[str, str]) -> OTLPMetricExporter:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
+import os
 import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,6 +205,31 @@ async def test_a_service_that_says_no_is_told_by_its_status_and_not_by_its_url(r
     with pytest.raises(NotSent, match="JSON answered 503"):
         await an_apprise(receiver).send(PAGE, 1)
     assert "a-secret" not in caplog.text
+
+
+async def test_services_that_hang_take_no_thread_from_others(monkeypatch) -> None:
+    """Tokens and TLS contexts need one of asyncio's few: a canary would fail for want of it."""
+    as_many_as_asyncio_has = min(32, (os.cpu_count() or 1) + 4)
+    asked, fail = set(), threading.Event()
+
+    def hang(host: str, *_: object, **__: object) -> None:
+        asked.add(host)
+        fail.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    def service(number: int) -> AppriseUrl:
+        return AppriseUrl(name="chat", url=lambda: f"json://chat{number}.dead.example/")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    sending = [asyncio.ensure_future(service(number).send(PAGE, 1)) for number in range(as_many_as_asyncio_has)]
+    try:
+        async with asyncio.timeout(30):
+            while len(asked) < as_many_as_asyncio_has:
+                await asyncio.sleep(0.001)
+            assert await asyncio.to_thread(str, "a token") == "a token"
+    finally:
+        fail.set()
+    assert all(isinstance(one, NotSent) for one in await asyncio.gather(*sending, return_exceptions=True))
 
 
 async def test_a_url_that_apprise_does_not_know_is_said_without_it(capfd) -> None:

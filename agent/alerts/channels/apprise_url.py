@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from agent.alerts import text
 from agent.alerts.channels.port import NotSent
 from agent.alerts.page import Event, Page
 from checks.errors import LocalFault
+from checks.wire.threads import in_own_thread
 
 _KINDS = {"critical": "failure", "warning": "warning", "info": "info"}
 _CODE = re.compile(r"\berror=([0-9]{3})\b")
@@ -27,14 +27,14 @@ class AppriseUrl:
 
     async def send(self, page: Page, number: int) -> None:  # noqa: ARG002 - Apprise has no way to tell it
         """Hand one page over."""
-        await asyncio.to_thread(self._send, page)
+        try:
+            await in_own_thread(self._send, page)
+        except LocalFault as fault:
+            raise NotSent(str(fault)) from None
 
     def _send(self, page: Page) -> None:
         # Apprise escapes plain text for the format that each service takes, so what servers said stays text
-        try:
-            service = _service(self.url())
-        except LocalFault as fault:
-            raise NotSent(str(fault)) from None
+        service = _service(self.url())
         kind = "success" if page.event is Event.RESOLVED else "info" if page.event is Event.TEST else None
         done = service.notify(
             title=text.subject(page),
