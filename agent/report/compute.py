@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -45,10 +45,12 @@ _LONGEST_TEXT = 300
 class Wishes:
     """What a report is to hold things against.
 
-    `objective` is the share that is to be on time, `after` how many failures in a row make an incident, `ahead` what
-    is known to end, and `progress` is called with how many canaries are counted, of how many.
+    `checks` names those that the settings have; None where that makes no difference. `objective` is the share that is
+    to be on time, `after` how many failures in a row make an incident, `ahead` what is known to end, and `progress` is
+    called with how many canaries are counted, of how many.
     """
 
+    checks: Collection[str] | None = None
     objective: float = 0.99
     after: int = 2
     ahead: Sequence[Ahead] = ()
@@ -66,7 +68,7 @@ def compute(history: History, period: Period, now: datetime, wishes: Wishes) -> 
     _tally(history, span, tally, holes, wishes.progress)
     if first is not None and first < observed.until:
         holes.close(observed.until)
-    found = _incidents(history, span, wishes.after)
+    found = _incidents(history, span, wishes)
     starts = history.runs(span.until)
     newest = starts[-1] if starts else RunRecord("", "", 0.0, 0.0)
     made_up = history.simulated(span)
@@ -106,7 +108,7 @@ def _tally(history: History, span: Span, tally: Tally, holes: Holes, tell: Calla
         tell(done, number)
 
 
-def _incidents(history: History, span: Span, after: int) -> Found:
+def _incidents(history: History, span: Span, wishes: Wishes) -> Found:
     lives: dict[str, list[Judged]] = {}
     paths: dict[str, str] = {}
     since: dict[str, float] = {}
@@ -119,7 +121,8 @@ def _incidents(history: History, span: Span, after: int) -> Found:
         words = "; ".join(told(turn.reasons))[:_LONGEST_TEXT]
         made_up = turn.seq < 0
         life.append(Judged(turn.canary, turn.started, turn.concluded, turn.verdict, turn.outcome, words, made_up))
-    return incidents.find(lives, paths, after=after, failing_since=since)
+    known = lives if wishes.checks is None else wishes.checks
+    return incidents.find(lives, paths, after=wishes.after, failing_since=since, known=known)
 
 
 def _paths(history: History, period: Period, tally: Tally, wishes: Wishes) -> Iterable[PathFigures]:

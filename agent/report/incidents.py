@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -44,7 +44,9 @@ def _codes(words: str) -> tuple[object, ...]:
 class Incident:
     """A time in which a path failed. Moments are Unix time, of the canaries' start; `detected` is a conclusion.
 
-    `ended` is when the first canary that did well again was started; None while it lasts. `detected` is when the
+    `ended` is when the first canary that did well again was started; None while it lasts. Where the check was taken
+    out of the settings while it failed, it is when the last failure was concluded, and `removed` tells that nobody has
+    seen it mended. `detected` is when the
     failure that made it an incident was concluded, and `began` when the first failing canary was started, which may
     be before the period. `runs` counts the runs of failures that it joins.
 
@@ -65,6 +67,7 @@ class Incident:
     ended: float | None
     began_as: str = ""
     simulated: bool = False
+    removed: bool = False
     meaning: str | None = None
     fix: str | None = None
 
@@ -93,6 +96,7 @@ class _Run:
     began: float
     detected: float
     ended: float | None
+    removed: bool
 
     def example(self) -> Judged:
         """Choose the failure that speaks for all."""
@@ -108,7 +112,10 @@ class _Run:
         self.failures += later.failures
         self.detected = min(self.detected, later.detected)
         self.runs += later.runs
-        self.ended = None if self.ended is None or later.ended is None else max(self.ended, later.ended)
+        if self.ended is None or later.ended is None:
+            self.ended, self.removed = None, False
+        elif later.ended > self.ended:
+            self.ended, self.removed = later.ended, later.removed
 
 
 def find(
@@ -117,6 +124,7 @@ def find(
     *,
     after: int,
     failing_since: Mapping[str, float],
+    known: Container[str],
 ) -> Found:
     """Find the incidents in the *lives* of the checks.
 
@@ -125,6 +133,7 @@ def find(
         paths: the path of each check.
         after: how many failures in a row make an incident.
         failing_since: for checks that were failing when the period began, when the run of failures had begun.
+        known: the checks that the settings have. Nothing will end a run of any other: it is over with its last failure.
     """
     runs: list[_Run] = []
     single = 0
@@ -134,7 +143,8 @@ def find(
             if began is None and len(failures) < after:
                 single += len(failures)
             else:
-                runs.append(_run(paths[check], check, failures, recovery, after, began))
+                ended = _ended(failures, recovery, removed=check not in known)
+                runs.append(_run(paths[check], check, failures, ended, after, began))
             began = None
     return Found(sorted(map(_incident, _together(runs)), key=attrgetter("began")), single)
 
@@ -151,8 +161,20 @@ def _split(life: Iterable[Judged]) -> Iterable[tuple[list[Judged], Judged | None
         yield failures, None
 
 
+def _ended(failures: Sequence[Judged], recovery: Judged | None, *, removed: bool) -> tuple[float | None, bool]:
+    """Tell when a run was over, None while it lasts, and whether that is because nobody tests it any more."""
+    if recovery is not None:
+        return recovery.started, False
+    return (failures[-1].concluded, True) if removed else (None, False)
+
+
 def _run(
-    path: str, check: str, failures: list[Judged], recovery: Judged | None, after: int, began: float | None
+    path: str,
+    check: str,
+    failures: list[Judged],
+    ended: tuple[float | None, bool],
+    after: int,
+    began: float | None,
 ) -> _Run:
     decisive = failures[min(after, len(failures)) - 1] if began is None else failures[0]
     return _Run(
@@ -162,7 +184,8 @@ def _run(
         runs=1,
         began=failures[0].started if began is None else began,
         detected=decisive.concluded,
-        ended=None if recovery is None else recovery.started,
+        ended=ended[0],
+        removed=ended[1],
     )
 
 
@@ -198,5 +221,6 @@ def _incident(run: _Run) -> Incident:
         began=run.began,
         detected=run.detected,
         ended=run.ended,
+        removed=run.removed,
         began_as="; ".join(filter(None, began_as)),
     )

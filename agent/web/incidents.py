@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from agent.ledger.pages import Failure
 from agent.report.incidents import Found, Incident, Judged, find
+from agent.status import AgentView
 from agent.words import told
 from checks.core.model import Outcome
 from checks.knowledge import diagnose_outcome
@@ -17,13 +18,13 @@ MOST = 1000
 """How many failures are looked through, the newest ones."""
 
 
-def recent(failures: Sequence[Failure], failing_since: Mapping[str, float], after: int) -> Found:
+def recent(failures: Sequence[Failure], failing_since: Mapping[str, float], view: AgentView) -> Found:
     """Put incidents together, each with what it means and what to do.
 
     Args:
         failures: oldest first.
         failing_since: for each check that is failing, when that began; it may be before the oldest of *failures*.
-        after: how many failures in a row make an incident.
+        view: it knows the checks of the settings, and how many failures in a row make an incident.
     """
     lives: dict[str, list[Judged]] = {}
     paths: dict[str, str] = {}
@@ -42,7 +43,8 @@ def recent(failures: Sequence[Failure], failing_since: Mapping[str, float], afte
         for check, life in lives.items()
         if check in failing_since and failing_since[check] < life[0].started and _one_run(life)
     }
-    found = find(lives, paths, after=after, failing_since=cut)
+    known = {one.check.name for one in view.checks} if view.applied else lives
+    found = find(lives, paths, after=view.alert_after, failing_since=cut, known=known)
     return replace(found, incidents=[_explained(one, told_of[one.canary]) for one in found.incidents])
 
 

@@ -64,7 +64,7 @@ def canary(one: CanaryRecord) -> dict[str, Any]:
 
 
 def incident(one: Incident) -> dict[str, Any]:
-    """Tell of an incident; `ended` is null while it lasts."""
+    """Tell of an incident; `ended` is null while it lasts, and with `removed` nobody has seen it mended."""
     return {
         "path": one.path,
         "checks": list(one.checks),
@@ -77,6 +77,7 @@ def incident(one: Incident) -> dict[str, Any]:
         "began": iso(one.began),
         "detected": iso(one.detected),
         "ended": iso(one.ended),
+        "removed": one.removed,
         "meaning": one.meaning,
         "fix": one.fix,
     }

@@ -130,7 +130,7 @@ def compose(view: AgentView, known: Known, problem: str = "") -> StatusPage:
     """Put the page together."""
     standings = [stand(view, known.snapshot, one.check) for one in view.checks]
     verdicts = [one.verdict for one in standings]
-    found = incidents.recent(known.failures, known.failing_since, view.alert_after)
+    found = incidents.recent(known.failures, known.failing_since, view)
     due = {one.check.name: one.next_due.timestamp() if one.next_due else None for one in view.checks}
     outlook = Outlook.of(_ahead(view), view.now_wall)
     mailboxes = [mailbox(one, view, known.snapshot) for one in view.mailboxes]

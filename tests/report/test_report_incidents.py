@@ -19,8 +19,8 @@ def life(verdicts, *, begin=0.0, every=60.0, outcome="rejected"):
     return [Judged(f"c{at:g}", at, at + 5, words[one], outcome, "no") for at, one in zip(starts, verdicts, strict=True)]
 
 
-def find(lives, *, after=2, failing_since=None):
-    return incidents.find(lives, PATHS, after=after, failing_since=failing_since or {})
+def find(lives, *, after=2, failing_since=None, known=PATHS):
+    return incidents.find(lives, PATHS, after=after, failing_since=failing_since or {}, known=known)
 
 
 def edges(found):
@@ -63,6 +63,27 @@ def test_checks_of_one_path_that_fail_alike_at_the_same_time_are_one_incident():
 def test_an_incident_of_several_checks_is_open_while_one_of_them_fails():
     (one,) = find({"relay": life("ffp"), "relay-b": life("ff", begin=30.0)}).incidents
     assert one.ended is None
+
+
+def test_a_run_of_a_check_that_the_settings_do_not_have_is_over_with_its_last_failure_but_not_mended():
+    (one,) = find({"relay": life("fff")}, known=["relay-b"]).incidents
+    assert (one.ended, one.removed) == (125, True)
+    (mended,) = find({"relay": life("fffp")}, known=["relay-b"]).incidents
+    assert (mended.ended, mended.removed) == (180, False)
+
+
+def test_what_fails_later_on_the_path_of_a_check_that_was_removed_is_another_incident_with_an_end_of_its_own():
+    lives = {"relay": life("fff"), "relay-b": life("ffp", begin=86400.0)}
+    first, second = find(lives, known=["relay-b"]).incidents
+    assert (first.checks, first.ended, first.removed) == (("relay",), 125, True)
+    assert (second.checks, second.ended, second.removed) == (("relay-b",), 86520, False)
+
+
+@pytest.mark.parametrize(("verdicts", "ended"), [("ff", None), ("ffp", 210)])
+def test_a_check_that_takes_the_place_of_a_removed_one_goes_on_with_its_incident_and_ends_it(verdicts, ended):
+    lives = {"relay": life("fff"), "relay-b": life(verdicts, begin=90.0)}
+    (one,) = find(lives, known=["relay-b"]).incidents
+    assert (one.checks, one.failures, one.ended, one.removed) == (("relay", "relay-b"), 5, ended, False)
 
 
 def test_what_fails_in_another_way_or_on_another_path_is_another_incident():

@@ -63,6 +63,20 @@ def test_a_week_with_a_hole_names_the_hole_and_leaves_it_out_of_the_charts(kit, 
     everything_can_be_written(figures)
 
 
+def test_an_incident_of_a_check_that_was_taken_out_of_the_settings_is_not_called_open_nor_mended(kit, tmp_path):
+    url = kit.write_past(tmp_path, kit.checks, days=8)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        late = kit.week.until.timestamp() - 3600
+        failed = "update canaries set verdict = 'fail', outcome = 'rejected' where name = 'direct' and started_wall > ?"
+        assert connection.execute(failed, (late,)).rowcount
+    for checks, wanted in ((["direct"], "still open"), (["relay"], "nobody has seen it mended")):
+        figures = kit.report(url, kit.week, checks=checks)
+        (incident,) = [one for one in figures.incidents if one.path == "direct" and one.outcome == "rejected"]
+        assert (incident.ended is None) is (checks == ["direct"])
+        written = everything_can_be_written(figures)
+        assert wanted in " ".join(written["text"].decode().split())
+
+
 def test_the_two_hours_in_which_no_mailbox_was_read_are_told_with_the_canaries_that_were_not_observed(past, kit):
     figures = kit.report(past, period.week("2026-W46", kit.zone))
     blind = [one for one in figures.unobserved if one.what.startswith("mailbox")]

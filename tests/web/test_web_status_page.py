@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from dataclasses import replace
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
-from web.scene import HOSTILE, a_scene, an_agent
+from web.scene import CHECKS, HOSTILE, a_scene, an_agent
 
 from agent.ledger import simulated
 from agent.simulated import story
@@ -90,6 +91,30 @@ async def test_an_open_incident_is_told_and_one_that_is_over_too(serving, agent,
     assert "open path submission: authentication failed" in page.text
     assert "3 failures of submission" in page.text
     assert "over path relay: rejected" in page.text
+
+
+async def test_an_incident_of_a_check_that_was_taken_out_of_the_settings_is_not_open_and_not_called_over(
+    serving, agent, ledger
+):
+    await a_scene(ledger)
+    agent.view = an_agent([check for check in CHECKS if check.name != "submission"])
+    async with serving() as client:
+        page = await read(client)
+        (first, _) = json.loads((await client.get("/api/v1/incidents")).text)["items"]
+
+    assert "open path" not in page.text
+    assert "no longer tested path submission: authentication failed" in page.text
+    assert "its check was taken out of the settings: nobody has seen it mended" in page.text
+    assert "over path relay: rejected" in page.text
+    assert (first["path"], first["removed"], first["ended"] is None) == ("submission", True, False)
+
+
+async def test_before_settings_are_in_force_no_check_is_taken_for_removed(serving, agent, ledger):
+    agent.view = replace(await a_scene(ledger), applied=False, checks=[])
+    async with serving() as client:
+        page = await read(client)
+
+    assert "open path submission: authentication failed" in page.text
 
 
 async def test_mailboxes_tell_why_they_cannot_be_read_and_what_runs_out_is_listed(serving, agent, ledger):
