@@ -172,6 +172,18 @@ MUTANTS = (
         "            folder.looked_at = answered_at\n",
     ),
     Mutant(
+        "a look of several pages is as young as its last",
+        _WATCHER,
+        "            if not folder.midway:\n",
+        "            if not folder.midway or asked_at:\n",
+    ),
+    Mutant(
+        "a round that began in an earlier life is as young as its first page in this one",
+        _WATCHER,
+        "midway=cursor is not None))",
+        "midway=False))",
+    ),
+    Mutant(
         "evidence is given up because the server asked us to slow down",
         "agent/watch/fetches.py",
         "if error.reason in _BLAMED:",

@@ -188,6 +188,25 @@ class Histories(RuleBasedStateMachine):
     def a_folder_is_renumbered(self, place: tuple[str, str]) -> None:
         self.post.renumber(*place)
 
+    @precondition(lambda self: self.alive)
+    @rule(messages=st.integers(4, 8), delay=st.sampled_from([0.4, 2.0]), dies=st.booleans())
+    def a_long_list_is_told_anew(self, messages: int, delay: float, dies: bool) -> None:
+        """A canary arrives while the pages of a round are read, and perhaps the agent dies meanwhile."""
+        for _ in range(messages):
+            self.post.put(Mail("outside", "INBOX", b"Subject: payroll\r\n\r\nkeep me\r\n", self.loop.time()))
+        self.post.slowness["outside"] = 1.0
+        self.post.renumber("outside", "INBOX")
+        for wake in self.post.wishes["outside"]:
+            wake()
+        self.send("outside", Fate(copies=(Copy(delay=delay),)))
+        self.run(asyncio.sleep(3.5))
+        if dies:
+            self.kill(0.0, 0, committed=True)
+            self.run(asyncio.sleep(3.0))
+            self.run(self.agent.start())
+        self.run(asyncio.sleep(20.0))
+        del self.post.slowness["outside"]
+
     @rule(seconds=spans)
     def time_passes(self, seconds: float) -> None:
         self.run(asyncio.sleep(seconds))
