@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, case, cast, func, literal, select, true, union_all
@@ -27,7 +28,7 @@ from agent.ledger.past import (
     TurnRecord,
     UnknownCount,
 )
-from agent.ledger.schema import blind, canaries, evidence, failed, runs, sightings, specs, standings
+from agent.ledger.schema import blind, canaries, evidence, failed, folders, runs, sightings, specs, standings
 from agent.ledger.streaks import next_decided
 from checks.core import verdict
 from checks.core.findings import MAX_HOPS
@@ -246,18 +247,22 @@ class History:
         ).all()
         return [RunRecord(row.site, row.version, row.began_wall, row.began_wall - row.began_at) for row in rows]
 
-    def blind_spans(self, span: Span, offset: float) -> Sequence[BlindRecord]:
-        """List the times within *span* in which a folder was not looked into; *offset* is that of the last run."""
-        found = self.connection.execute(
-            select(blind)
-            .where(blind.c.ended_at > span.since - offset, blind.c.began_at < span.until - offset)
-            .order_by(blind.c.began_at)
+    def blind_spans(self, span: Span, offset: float, *, usual: float) -> Sequence[BlindRecord]:
+        """List the times within *span* in which a folder was not looked into; *offset* is that of the last run.
+
+        What lasts until the end of *span* may have no row of its own yet: the look that ends it writes that. It is
+        told if it is longer than *usual* seconds.
+        """
+        since, until = span.since - offset, span.until - offset
+        ended = select(blind.c.mailbox, blind.c.folder, blind.c.began_at, blind.c.ended_at).where(
+            blind.c.ended_at > since, blind.c.began_at < until
         )
+        began = func.coalesce(folders.c.looked_at, folders.c.watched_at)
+        lasting = select(folders.c.mailbox, folders.c.folder, began, literal(until)).where(began < until - usual)
+        found = [tuple(row) for query in (ended, lasting) for row in self.connection.execute(query)]
         return [
-            BlindRecord(
-                row.mailbox, row.folder, max(span.since, row.began_at + offset), min(span.until, row.ended_at + offset)
-            )
-            for row in found
+            BlindRecord(mailbox, folder, max(span.since, began_at + offset), min(span.until, ended_at + offset))
+            for mailbox, folder, began_at, ended_at in sorted(found, key=itemgetter(2))
         ]
 
     def server_certificates(self) -> Mapping[str, datetime]:

@@ -12,6 +12,7 @@ from agent.ledger.past import BlindRecord, Span
 from agent.report.figures import Unobserved
 
 _SHORTEST = 600.0  # seconds: a restart is no hole
+_USUAL = 125.0  # seconds between two looks while all is well: they come every minute, and one may fail (agent.watch)
 _SILENT = "no canary was started: the agent was not running, or could not write its ledger"
 
 
@@ -64,7 +65,7 @@ def unobserved(
     silent = [Unobserved(what="every path", why=_SILENT, began=began, ended=ended) for began, ended in holes]
     blind = [
         Unobserved(what=f"mailbox {one.mailbox}", why=_why(one, silent), began=one.began, ended=one.ended)
-        for one in _merged(history.blind_spans(span, offset))
+        for one in _merged(history.blind_spans(span, offset, usual=_USUAL))
     ]
     return sorted([*silent, *blind], key=lambda one: (one.began, one.what))
 
