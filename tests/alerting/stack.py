@@ -123,8 +123,8 @@ class Stack:
             (self.folder.path / "rules.yaml").write_text(rules.stdout)
             self.alertmanager = self._alertmanager(stack)
             self.prometheus = self._prometheus(stack)
+            self.until_quiet()
             self._exit = stack.pop_all()
-        self.until_quiet()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -183,7 +183,9 @@ class Stack:
         settings = {
             "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"},
             "rule_files": [str(self.folder.path / "rules.yaml")],
-            "scrape_configs": [{"job_name": "relaycanary", "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": [
+                {"job_name": "relaycanary", "static_configs": [{"targets": [target], "labels": {"env": "drill"}}]}
+            ],
             "alerting": {
                 "alertmanagers": [{"static_configs": [{"targets": [self.alertmanager.removeprefix("http://")]}]}]
             },
