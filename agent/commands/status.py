@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as encoding
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from agent.log import plain
 from agent.standing import CheckNow, stand_check, what
 from checks.core.model import Check, Verdict
 
+_USUAL = 125.0  # seconds between two looks while all is well: they come every minute, and one may fail (agent.watch)
 _NARROWEST = 40
 _NARROW = 100
 _FROM_BEST_TO_WORST = (Verdict.PASS, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
@@ -140,8 +142,10 @@ def stand(
     listed = set(configured) if configured is not None else {check.name for check in checks}
     watched = {check.mailbox for check in checks}
     known_too = set(snapshot.looked_at) if len(checks) == len(listed) else set()
-    patience = min((snapshot.standing_of(check).stale_after for check in checks), default=0.0)
-    silent = _silent(known, now_at, patience)
+    patience = {check.mailbox: math.inf for check in checks}
+    for check in checks:
+        patience[check.mailbox] = min(patience[check.mailbox], snapshot.standing_of(check).stale_after)
+    silent = _silent(known, now_at, min(patience.values(), default=0.0))
     looked_at = {name: snapshot.looked_at.get(name) for name in sorted(watched | known_too)}
     return Status(
         now_at=now_at,
@@ -153,7 +157,7 @@ def stand(
         run=known.run,
         unlisted=len((set(snapshot.standings) | set(snapshot.in_flight)) - listed),
         silent=silent,
-        stale={name for name, at in looked_at.items() if at is not None and now_at - at > patience},
+        stale={name for name, at in looked_at.items() if at is not None and now_at - at > patience.get(name, _USUAL)},
     )
 
 
