@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import structlog
 from agent.alerts import page as pages
 from agent.alerts.channels.port import Channel, NotSent
 from agent.alerts.page import Event, Page
+from agent.alerts.policy import Route
 from agent.clock import news_or_time
 from agent.ledger import LedgerError
 from agent.ledger.alert_store import AlertStore
@@ -174,16 +175,15 @@ class Delivery:
     unwritten: dict[str, dict[int, _Unwritten]] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
-    async def apply(self, channels: Mapping[str, Channel]) -> None:
-        """Work for *channels* from now on. What waits for one that is gone is given up, and it is said."""
+    async def apply(self, channels: Mapping[str, Channel], routes: Sequence[Route] = ()) -> None:
+        """Work for *channels* from now on, each of which is told what its route says.
+
+        What waits for a channel that is gone is given up, and it is said; what one is not to be told of any more is
+        taken back.
+        """
         await self.close()
         try:
-            for known in self.unwritten.values():
-                await _write(known)
-            for name, number in (await self.store.abandon(channels.keys())).items():
-                _log.error("alerts.given_up", channel=name, pages=number, why="the settings do not have the channel")
-            for name in channels:
-                await self.store.retry_all(name, at=self.clock.steady())
+            await self._tidy(channels, routes)
         except LedgerError as error:
             _log.error("alerts.ledger_failed", why=str(error))
         self.workers = {
@@ -194,6 +194,20 @@ class Delivery:
             asyncio.create_task(supervise(f"channel {name}", worker.run, self.clock), name=f"channel {name}")
             for name, worker in self.workers.items()
         ]
+
+    async def _tidy(self, channels: Mapping[str, Channel], routes: Sequence[Route]) -> None:
+        for known in self.unwritten.values():
+            await _write(known)
+        await self.store.rename({one.former: one.name for one in routes if one.former not in {"", *channels}})
+        for name, number in (await self.store.abandon(channels.keys())).items():
+            _log.error("alerts.given_up", channel=name, pages=number, why="the settings do not have the channel")
+        for route in routes:
+            number = await self.store.take_back(route.name, route.beneath, end=Event.RESOLVED)
+            if number:
+                why = f"the channel is told of {route.severity} and above"
+                _log.info("alerts.taken_back", channel=route.name, pages=number, why=why)
+        for name in channels:
+            await self.store.retry_all(name, at=self.clock.steady())
 
     def wake(self) -> None:
         """There may be something to send."""

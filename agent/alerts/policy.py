@@ -18,10 +18,19 @@ def rank(severity: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A channel as the rules see it: what it is told begins with a severity."""
+    """A channel as the rules see it: what it is told begins with a severity.
+
+    `former` is what an earlier version called it, empty where that was the same.
+    """
 
     name: str
     severity: str
+    former: str = ""
+
+    @property
+    def beneath(self) -> Sequence[str]:
+        """The severities that it is not told of."""
+        return [one for one in SEVERITIES if rank(one) < rank(self.severity)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

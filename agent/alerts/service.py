@@ -45,7 +45,7 @@ class AlertService:
         """Work by *policy*, tell *channels*, and beat for *beat* from now on."""
         async with self.alerts.deciding:
             self.policy, self._beat = policy, beat
-            await self._delivery.apply(channels)
+            await self._delivery.apply(channels, policy.routes)
 
     @property
     def channels(self) -> list[str]:

@@ -24,7 +24,10 @@ def policy_of(settings: Settings) -> Policy:
         after=alerts.after,
         recover_after=alerts.recover_after,
         group_wait=alerts.group_wait,
-        routes=[Route(name=name, severity=one.severity) for name, one in alerts.named.items()],
+        routes=[
+            Route(name=name, severity=one.severity, former=alerts.former_names.get(name, ""))
+            for name, one in alerts.named.items()
+        ],
         windows=[
             Window(
                 name=one.name,

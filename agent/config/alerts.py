@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -25,13 +28,19 @@ _TAKES = {
     "pagerduty": {"routing_key", "api_url", "ca_file"},
 }
 _OF_KINDS = ("url", "secret", "routing_key", "api_url", "ca_file")
+_LONGEST_HINT = 20
+_DIGEST = 6
 
 
 class Channel(Section):
     """Where alerts of at least one severity go."""
 
     name: Name | None = None
-    """What logs and metrics call it; `channel1`, `channel2`, ... by its place without a name. Example: `oncall`"""
+    """What logs and metrics call it; without a name by its kind and where its secret is kept, like
+    `apprise-teams_url-3f92c1`. Give it one where that may move: by another name it is another channel.
+
+    Example: `oncall`
+    """
     kind: Literal["apprise", "webhook", "pagerduty"] = "apprise"
     """By what means: `apprise` knows more than a hundred services by their URL, `webhook` posts signed JSON,
     `pagerduty` raises an alert by the Events API v2 and resolves it.
@@ -62,6 +71,20 @@ class Channel(Section):
     def events_url(self) -> str:
         """Where PagerDuty takes events."""
         return self.api_url or _PAGERDUTY
+
+    @property
+    def own_name(self) -> str:
+        """What it is called without a name: the same wherever in the list it stands, and whatever the secret is.
+
+        The words before the digest are for people: they are the end of where the secret is kept, never of the secret.
+        """
+        kept = self.routing_key or self.url
+        if kept is None:
+            raise AssertionError(self.kind)  # each kind needs one of them
+        place = f"env {kept.env}" if kept.file is None else f"file {kept.file}"
+        digest = hashlib.sha256("\n".join((self.kind, place, self.api_url or "")).encode()).hexdigest()[:_DIGEST]
+        hint = re.sub(r"[^a-z0-9]+", "_", (kept.env or Path(kept.file or "").stem).lower())
+        return "-".join(part for part in (self.kind, hint[:_LONGEST_HINT].strip("_"), digest) if part)
 
     @field_validator("name")
     @classmethod
@@ -98,6 +121,15 @@ class Heartbeat(Section):
         if every < _SHORTEST_BEAT:
             raise wrong(f"{spell_duration(every)} is shorter than 5s: no watchdog is that impatient")
         return every
+
+
+def _names(channels: Sequence[Channel]) -> Iterator[str]:
+    """Name channels; those without a name that go to the same place are numbered."""
+    alike: Counter[str] = Counter()
+    for one in channels:
+        own = one.own_name
+        alike[own] += one.name is None
+        yield one.name or (own if alike[own] == 1 else f"{own}-{alike[own]}")
 
 
 def _schedule(value: str) -> str:
@@ -159,12 +191,18 @@ class Alerts(Section):
     @property
     def named(self) -> dict[str, Channel]:
         """The channels by their names."""
-        return {one.name or f"channel{place}": one for place, one in enumerate(self.channels, 1)}
+        return dict(zip(_names(self.channels), self.channels, strict=True))
+
+    @property
+    def former_names(self) -> dict[str, str]:
+        """What earlier versions called the channels without a name, by what they are called now: by their places."""
+        places = enumerate(zip(_names(self.channels), self.channels, strict=True), 1)
+        return {name: f"channel{place}" for place, (name, one) in places if one.name is None}
 
     @field_validator("channels")
     @classmethod
     def _each_name_once(cls, channels: Sequence[Channel]) -> Sequence[Channel]:
-        names = [one.name or f"channel{place}" for place, one in enumerate(channels, 1)]
+        names = list(_names(channels))
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise wrong(f"two channels are called {twice[0]!r}: their pages could not be told apart")
         return channels

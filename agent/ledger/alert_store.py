@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.ledger import alerting, outbox
@@ -55,6 +55,14 @@ class AlertStore:
     async def abandon(self, kept: Collection[str]) -> dict[str, int]:
         """Give up what waits for channels that are not among those *kept*; return how many pages, by channel."""
         return await self.ledger.write(lambda transaction: outbox.abandon(transaction, kept))
+
+    async def take_back(self, channel: str, severities: Collection[str], *, end: str) -> int:
+        """Take back what waits for a channel and has one of these severities; return how many pages."""
+        return await self.ledger.write(lambda transaction: outbox.take_back(transaction, channel, severities, end=end))
+
+    async def rename(self, names: Mapping[str, str]) -> None:
+        """Call channels by their new names, once in the life of a ledger."""
+        await self.ledger.write(lambda transaction: outbox.rename(transaction, names))
 
     async def pulse(self, checks: Collection[str]) -> Pulse:
         """Read the signs of life of *checks*."""

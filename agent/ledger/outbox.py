@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import Connection, case, delete, func, insert, select, update
 
-from agent.ledger.notified import IS_WAITING, count, succeeded
-from agent.ledger.schema import incidents, pages
+from agent.ledger.notified import IS_WAITING, NOTIFICATIONS, count, succeeded
+from agent.ledger.schema import channels, incidents, meta, pages, totals
 from agent.ledger.writer import Transaction
 
 _LONGEST_PROBLEM = 300
+_RENAMED = "channels_renamed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,39 @@ def abandon(transaction: Transaction, kept: Collection[str]) -> dict[str, int]:
     for channel, number in rows:
         count(transaction, channel, "abandoned", number)
     return {row[0]: row[1] for row in rows}
+
+
+def take_back(transaction: Transaction, channel: str, severities: Collection[str], *, end: str) -> int:
+    """Take back what waits for a channel that is not told of these *severities* any more; return how many pages.
+
+    Whoever was told that something began is told of its *end*, whatever the severity.
+    """
+    one = pages.alias()
+    told = select(one.c.seq).where(
+        one.c.incident == pages.c.incident, one.c.channel == pages.c.channel, one.c.state == "sent"
+    )
+    unwanted = (pages.c.channel == channel) & IS_WAITING & pages.c.severity.in_(list(severities))
+    unwanted &= (pages.c.event != end) | ~told.exists()
+    number = transaction.connection.execute(update(pages).where(unwanted).values(state="superseded")).rowcount
+    if number:
+        count(transaction, channel, "superseded", number)
+    return number
+
+
+def rename(transaction: Transaction, names: Mapping[str, str]) -> None:
+    """Give channels that an earlier version called otherwise their new names, once in the life of a ledger.
+
+    Earlier versions called channels without a name by their places: what they were told, they were told.
+    """
+    connection = transaction.connection
+    if connection.execute(select(meta.c.value).where(meta.c.name == _RENAMED)).first() is not None:
+        return
+    connection.execute(insert(meta).values(name=_RENAMED, value=json.dumps(dict(names))))
+    for former, name in names.items():
+        connection.execute(update(pages).where(pages.c.channel == former).values(channel=name))
+        connection.execute(update(channels).where(channels.c.name == former).values(name=name))
+        mine = (totals.c.owner == former) & (totals.c.metric == NOTIFICATIONS)
+        connection.execute(update(totals).where(mine).values(owner=name))
 
 
 def untold_since(connection: Connection) -> float | None:

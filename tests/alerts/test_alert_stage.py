@@ -197,6 +197,28 @@ def test_a_channel_that_the_settings_lose_and_get_back_is_told_of_what_is_open_o
     on_shift(tmp_path, story)
 
 
+def test_an_upgrade_pages_nobody_a_second_time_about_what_is_open(tmp_path):
+    async def story(shift: Shift) -> None:
+        before = replace(POLICY, routes=[Route(name="channel1", severity="critical")])
+        await shift.service.apply(before, {"channel1": shift.pager}, None)
+        shift.pager.name = "channel1"
+        forget = "delete from meta where name = 'channels_renamed'"
+        await shift.world.ledger.write(lambda transaction: transaction.connection.exec_driver_sql(forget))
+        shift.world.path.fate = MISMATCH
+        await shift.minutes(4)
+        assert shift.pager.events == ["opened"]
+        after = replace(POLICY, routes=[Route(name="apprise-pager", severity="critical", former="channel1")])
+        shift.pager.name = "apprise-pager"
+        await shift.service.apply(after, {"apprise-pager": shift.pager}, None)
+        await shift.minutes(4)
+        assert shift.pager.events == ["opened"]
+        shift.world.path.fate = Fate()
+        await shift.minutes(4)
+        assert shift.pager.events == ["opened", "resolved"]
+
+    on_shift(tmp_path, story)
+
+
 def test_a_silence_holds_the_page_back_until_it_is_over(tmp_path):
     async def story(shift: Shift) -> None:
         now = shift.world.clock.now().timestamp()

@@ -260,7 +260,7 @@ def test_channels_are_made_as_the_settings_say() -> None:
     )
     made = build_channels(wanted, SystemClock())
     assert {name: type(one) for name, one in made.items()} == {
-        "channel1": AppriseUrl,
+        wanted.channels[0].own_name: AppriseUrl,
         "hook": Webhook,
         "eu": PagerDuty,
     }

@@ -21,6 +21,7 @@ from support.simulation import PatientLedger, SimulatedClock, SimulatedLoop, sim
 from agent.alerts.channels.port import NotSent
 from agent.alerts.delivery import Delivery, backoff
 from agent.alerts.page import Event, Page
+from agent.alerts.policy import Route
 from agent.clock import SystemClock
 from agent.ledger import Ledger, Retention
 from agent.ledger.alert_store import AlertStore
@@ -172,6 +173,7 @@ async def test_while_the_ledger_cannot_be_written_a_page_is_sent_once_and_tried_
 ) -> None:
     monkeypatch.setattr("agent.ledger.connect._BUSY_MS", 5)
     monkeypatch.setattr("agent.alerts.delivery._RETRY_LEDGER", 0.01)
+    monkeypatch.setattr("agent.alerts.delivery.backoff", lambda _attempts, _wish: 3600.0)
     with Ledger(url) as ledger:
         store = AlertStore(ledger)
         await write(store, new_page(a_page()), new_page(a_page(incident="i2"), incident="i2"))
@@ -182,6 +184,8 @@ async def test_while_the_ledger_cannot_be_written_a_page_is_sent_once_and_tried_
             await until(lambda: ledger.write_errors > 20)
             assert channel.tries == 2
             assert sorted(number for _, number in channel.taken) == ([1, 2] if taken else [])
+        await settled(ledger, {"sent": 2} if taken else {"failed": 2})
+        await delivery.apply({"hook": channel})  # whatever waits is tried at once
         await settled(ledger, {"sent": 2} if taken else {"failed": 2, "sent": 2})
         assert len(channel.taken) == 2
         await delivery.close()
@@ -264,6 +268,64 @@ async def test_what_waits_for_a_channel_that_the_settings_lose_is_given_up_aloud
     await delivery.close()
     assert await results(ledger, "gone") == {"abandoned": 1}
     assert "gone" in "".join(capfd.readouterr())
+
+
+async def test_what_waits_and_is_beneath_what_a_channel_is_told_now_is_taken_back(stand) -> None:
+    ledger, store = stand
+    pager = Scripted()
+    delivery = Delivery(store=store, clock=SystemClock())
+    warning, critical = (a_page(incident=one) for one in ("i1", "i2"))
+    await write(store, new_page(warning, severity="warning"), new_page(critical, "i2"))
+    await delivery.apply({"hook": pager}, [Route(name="hook", severity="critical")])
+    await settled(ledger, {"superseded": 1, "sent": 1})
+    await delivery.close()
+    assert [page.key for page, _ in pager.taken] == [critical.key]
+    assert [one.incident for one in (await store.read(troubled=(), enough=2, now=0.0)).told] == ["i2"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_who_was_told_of_something_hears_of_its_end_whatever_is_told_now(stand, told: bool) -> None:
+    ledger, store = stand
+    pager = Scripted()
+    delivery = Delivery(store=store, clock=SystemClock())
+    await write(store, new_page(a_page(), severity="warning"))
+    page, _ = await store.next_page("hook", SystemClock().steady())
+    assert page is not None
+    if told:
+        await store.sent(page, wall=1.0)
+    await write(store, new_page(a_page(Event.RESOLVED), severity="warning"))
+    await delivery.apply({"hook": pager}, [Route(name="hook", severity="critical")])
+    await settled(ledger, {"sent": 2} if told else {"superseded": 2})
+    await delivery.close()
+    assert [page.event for page, _ in pager.taken] == [Event.RESOLVED] * told
+
+
+async def test_what_a_channel_was_told_by_its_former_name_it_was_told_and_the_books_go_on(stand) -> None:
+    ledger, store = stand
+    await write(store, new_page(a_page(), channel="channel1"), new_page(a_page(), "i2", channel="channel1"))
+    page, _ = await store.next_page("channel1", SystemClock().steady())
+    assert page is not None
+    await store.sent(page, wall=1.0)
+    channel = Scripted("apprise-teams")
+    delivery = Delivery(store=store, clock=SystemClock())
+    route = Route(name=channel.name, severity="info", former="channel1")
+    await delivery.apply({channel.name: channel}, [route])
+    await settled(ledger, {"sent": 2}, channel.name)
+    await delivery.close()
+    assert len(channel.taken) == 1
+    assert {one.channel for one in (await store.read(troubled=(), enough=2, now=0.0)).told} == {channel.name}
+    assert await results(ledger, "channel1") == {}
+    assert list((await ledger.snapshot()).outboxes) == [channel.name]
+
+
+async def test_only_an_earlier_version_called_a_channel_by_its_place(stand) -> None:
+    _, store = stand
+    delivery = Delivery(store=store, clock=SystemClock())
+    await delivery.apply({"channel1": Scripted("channel1")}, [Route(name="channel1", severity="info")])
+    await write(store, new_page(a_page(), channel="channel1"))
+    await delivery.apply({"other": Scripted("other")}, [Route(name="other", severity="info", former="channel1")])
+    await delivery.close()
+    assert "other" not in {one.channel for one in (await store.read(troubled=(), enough=2, now=0.0)).told}
 
 
 async def test_it_is_known_since_when_nobody_could_be_told_of_an_open_incident(stand) -> None:

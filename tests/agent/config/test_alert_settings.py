@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from agent.config.alerts import Alerts
+from agent.config.pieces import NAME
 from agent.config.problems import SettingsError
 from agent.config.render import effective
 
@@ -33,11 +35,53 @@ def wrong(workspace, edited, alerts: str) -> list[str]:
     return [f"{one.key}: {one.message}" for one in caught.value.problems]
 
 
-def test_channels_have_the_names_that_they_are_given_or_that_of_their_place(workspace, edited):
+def test_channels_have_the_names_that_they_are_given_or_those_of_where_their_secrets_are_kept(workspace, edited):
     alerts = loaded(workspace, edited, GOOD).alerts
-    assert list(alerts.named) == ["oncall", "hook", "channel3"]
+    *given, own = alerts.named
+    assert given == ["oncall", "hook"]
+    assert own.startswith("apprise-token-")
+    assert alerts.former_names == {own: "channel3"}
     assert (alerts.after, alerts.recover_after, alerts.group_wait) == (3, 1, 30.0)
     assert [one.lasts for one in alerts.maintenance] == [10800.0, 600.0]
+
+
+CHAT = {"url": {"env": "CHAT_URL"}}
+PAGER = {"url": {"env": "PAGER_URL"}, "severity": "critical"}
+US = {"kind": "pagerduty", "routing_key": {"file": "/run/secrets/pagerduty"}}
+EU = {**US, "api_url": "https://events.eu.pagerduty.com"}
+
+
+def names(*channels: dict[str, object]) -> list[str]:
+    return list(Alerts.model_validate({"channels": channels}).named)
+
+
+def test_a_channel_without_a_name_keeps_its_own_wherever_in_the_list_it_stands():
+    chat, pager = names(CHAT, PAGER)
+    assert (chat, pager) == ("apprise-chat_url-a30627", "apprise-pager_url-7c0c45")
+    assert names(PAGER) == [pager]
+    assert names(EU, PAGER, US, CHAT)[1::2] == [pager, chat]
+    assert names({**PAGER, "severity": "info"}) == [pager]
+
+
+def test_channels_that_go_to_other_places_have_other_names():
+    hook = {"kind": "webhook", **CHAT}
+    elsewhere = {"url": {"file": "/a/CHAT_URL"}}, {"url": {"file": "/b/CHAT_URL"}}
+    found = names(CHAT, hook, *elsewhere, EU, US)
+    assert len(set(found)) == len(found)
+
+
+def test_channels_that_go_to_the_same_place_are_numbered():
+    (first,) = names(CHAT)
+    assert names(CHAT, PAGER, CHAT, {"name": "team", **CHAT}, CHAT)[2:] == [f"{first}-2", "team", f"{first}-3"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [{"env": "A" * 200}, {"file": "/x/" + "b" * 200}, {"file": "/"}, {"env": "ПЕЙДЖЕР"}, {"file": "/x/päge r.url"}],
+)
+def test_the_own_name_of_a_channel_is_safe_in_a_metric(place):
+    for name in names({"url": place}, {"url": place}, {"kind": "pagerduty", "routing_key": place}):
+        assert NAME.fullmatch(name)
 
 
 def test_the_effective_settings_mean_the_same_when_they_are_read_again(workspace, edited):
