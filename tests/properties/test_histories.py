@@ -168,6 +168,15 @@ class Histories(RuleBasedStateMachine):
         for wake in self.post.wishes[mailbox]:
             wake()
 
+    @precondition(lambda self: self.alive)
+    @rule(check=st.sampled_from(NAMES), wait=spans)
+    def nobody_can_be_reached(self, check: str, wait: float) -> None:
+        """Our network is gone: what cannot connect now says nothing about the other side."""
+        for mailbox in FOLDERS:
+            self.a_mailbox_goes_down(mailbox, unreadable())
+        self.send(check, Fate("refused", "connection", copies=()))
+        self.run(asyncio.sleep(wait))
+
     @rule(mailbox=st.sampled_from(sorted(FOLDERS)), after=st.integers(0, 6))
     def a_server_will_say_bye(self, mailbox: str, after: int) -> None:
         self.post.farewells[mailbox] = after
