@@ -55,6 +55,8 @@ def _otlp(section: Otlp, view: Callable[[], AgentView], exposition: Exposition, 
         if not view().applied:
             return None
         taken = await exposition.picture()
+        if not taken.view.applied:  # it is about to end, and has let go of its checks meanwhile
+            return None
         try:
             first = await ledger.past(lambda past: past.first_run())
         except LedgerError:  # what the ledger counts is not in the picture then
