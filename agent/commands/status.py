@@ -24,11 +24,11 @@ from agent.config.problems import SettingsError, near, shown
 from agent.config.settings import Settings
 from agent.ledger import LedgerError
 from agent.ledger.inspect import Picture, Run, picture
+from agent.ledger.looks import USUAL_GAP
 from agent.log import plain
 from agent.standing import CheckNow, stand_check, what
 from checks.core.model import Check, Verdict
 
-_USUAL = 125.0  # seconds between two looks while all is well: they come every minute, and one may fail (agent.watch)
 _NARROWEST = 40
 _NARROW = 100
 _FROM_BEST_TO_WORST = (Verdict.PASS, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAIL)
@@ -157,7 +157,9 @@ def stand(
         run=known.run,
         unlisted=len((set(snapshot.standings) | set(snapshot.in_flight)) - listed),
         silent=silent,
-        stale={name for name, at in looked_at.items() if at is not None and now_at - at > patience.get(name, _USUAL)},
+        stale={
+            name for name, at in looked_at.items() if at is not None and now_at - at > patience.get(name, USUAL_GAP)
+        },
     )
 
 

@@ -41,6 +41,9 @@ _HAS_HEADERS = (
 _WITHOUT_HEADERS = select(canaries.c.id).where(_OF_CANARY, ~_HAS_HEADERS)
 _KEEP = insert(evidence)
 
+USUAL_GAP = 125.0
+"""Seconds between two complete looks while all is well, at most: they come every minute, and one may fail."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundBounce:

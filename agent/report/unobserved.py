@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agent.ledger.history import History
+from agent.ledger.looks import USUAL_GAP
 from agent.ledger.past import BlindRecord, Span
 from agent.report.figures import Unobserved
 
 _SHORTEST = 600.0  # seconds: a restart is no hole
-_USUAL = 125.0  # seconds between two looks while all is well: they come every minute, and one may fail (agent.watch)
 _SILENT = "no canary was started: the agent was not running, or could not write its ledger"
 
 
@@ -65,7 +65,7 @@ def unobserved(
     silent = [Unobserved(what="every path", why=_SILENT, began=began, ended=ended) for began, ended in holes]
     blind = [
         Unobserved(what=f"mailbox {one.mailbox}", why=_why(one, silent), began=one.began, ended=one.ended)
-        for one in _merged(history.blind_spans(span, offset, usual=_USUAL))
+        for one in _merged(history.blind_spans(span, offset, usual=USUAL_GAP))
     ]
     return sorted([*silent, *blind], key=lambda one: (one.began, one.what))
 

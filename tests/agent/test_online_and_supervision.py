@@ -10,6 +10,7 @@ import threading
 
 import pytest
 import structlog
+from support.deaf import a_deaf_address
 from support.simulation import SimulatedClock, SimulatedLoop, simulate
 
 from agent import log, online
@@ -92,15 +93,8 @@ def test_who_asks_while_another_tries_is_not_judged_by_what_was_tried_before(mon
 
 @pytest.fixture
 def deaf():
-    """An address that neither answers nor refuses: its queue of connections is full, so that SYNs are dropped."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
-        fillers = [socket.socket() for _ in range(3)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(server.getsockname())
-        yield server.getsockname()
-        for filler in fillers:
-            filler.close()
+    with a_deaf_address() as address:
+        yield address
 
 
 def test_a_host_whose_first_address_is_a_black_hole_is_reached_at_the_second(deaf, monkeypatch):

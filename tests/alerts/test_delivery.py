@@ -385,6 +385,19 @@ def test_the_pauses_between_attempts_grow_to_five_minutes_and_no_two_agents_keep
     assert backoff(0, 200.0) == 200.0
 
 
+async def deliver_for(
+    seconds: float, ledger: Ledger, clock: SimulatedClock, channel: Scripted, event: Event = Event.OPENED
+) -> None:
+    """Let one page about one incident wait for *channel*, and deliver for so long."""
+    store = AlertStore(ledger)
+    incident = StoredIncident(id="i1", state="{}", opened_wall=clock.steady())
+    await store.write([incident], [new_page(a_page(event))], at=clock.steady(), wall=clock.now().timestamp())
+    delivery = Delivery(store=store, clock=clock)
+    await delivery.apply({"hook": channel})
+    await clock.sleep(seconds)
+    await delivery.close()
+
+
 @pytest.mark.parametrize("wish", [3600.0, float("inf")])
 def test_a_channel_that_wants_to_be_left_alone_for_an_hour_is_tried_again_within_five_minutes(
     tmp_path: Path, wish: float
@@ -395,14 +408,7 @@ def test_a_channel_that_wants_to_be_left_alone_for_an_hour_is_tried_again_within
 
     async def story() -> None:
         with PatientLedger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-            store = AlertStore(ledger)
-            incident = StoredIncident(id="i1", state="{}", opened_wall=clock.steady())
-            now = clock.now().timestamp()
-            await store.write([incident], [new_page(a_page())], at=clock.steady(), wall=now)
-            delivery = Delivery(store=store, clock=clock)
-            await delivery.apply({"hook": channel})
-            await clock.sleep(3 * 300 + 30)
-            await delivery.close()
+            await deliver_for(3 * 300 + 30, ledger, clock, channel)
 
     simulate(story(), loop)
     assert len(channel.taken) == 1
@@ -419,17 +425,7 @@ def test_that_it_lasts_is_tried_for_ever_and_that_it_is_over_for_a_while(
 
     async def story() -> dict[str, float]:
         with PatientLedger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-            store = AlertStore(ledger)
-            await store.write(
-                [StoredIncident(id="i1", state="{}", opened_wall=clock.steady())],
-                [new_page(a_page(event))],
-                at=clock.steady(),
-                wall=clock.now().timestamp(),
-            )
-            delivery = Delivery(store=store, clock=clock)
-            await delivery.apply({"hook": channel})
-            await clock.sleep(2 * 3600)
-            await delivery.close()
+            await deliver_for(2 * 3600, ledger, clock, channel, event)
             return await results(ledger)
 
     found = simulate(story(), loop)
@@ -445,14 +441,7 @@ def test_a_page_that_comes_late_says_so(tmp_path: Path) -> None:
 
     async def story() -> None:
         with PatientLedger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
-            store = AlertStore(ledger)
-            incident = StoredIncident(id="i1", state="{}", opened_wall=clock.steady())
-            now = clock.now().timestamp()
-            await store.write([incident], [new_page(a_page())], at=clock.steady(), wall=now)
-            delivery = Delivery(store=store, clock=clock)
-            await delivery.apply({"hook": channel})
-            await clock.sleep(3600)
-            await delivery.close()
+            await deliver_for(3600, ledger, clock, channel)
 
     simulate(story(), loop)
     ((page, _),) = channel.taken

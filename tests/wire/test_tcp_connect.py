@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from support.deaf import a_deaf_address
 
 from checks.errors import LocalFault
 from checks.wire.tcp import Address, ConnectFailed, connect, interleave
@@ -25,15 +26,8 @@ def listener():
 
 @pytest.fixture
 def deaf():
-    """An address that neither answers nor refuses: its queue of connections is full, so that SYNs are dropped."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
-        fillers = [socket.socket() for _ in range(3)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(server.getsockname())
-        yield at(*server.getsockname())
-        for filler in fillers:
-            filler.close()
+    with a_deaf_address() as address:
+        yield at(*address)
 
 
 async def test_an_address_that_does_not_answer_does_not_hold_up_the_next(deaf, listener):
