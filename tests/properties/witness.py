@@ -192,7 +192,14 @@ class Witness:
         refused = sent is not None and sent.check == "negative" and sent.fate.refusal == "recipient"
         if conclusion.outcome == "rejected" and refused:
             return "pass"
+        if conclusion.outcome == "delivered" and self._unread(conclusion.canary):
+            return "unknown"
         return VERDICTS.get(conclusion.outcome.value, "fail")
+
+    def _unread(self, canary: str) -> bool:
+        """Tell whether a copy was seen whose header had to say that it is no junk, and was gone before it was read."""
+        first = min(self.seen[canary], key=lambda one: one.sighting.seen_at)
+        return first.sighting.findings is None and self.canaries[canary].check.expect.placement == "inbox"
 
     def _outcomes(self, conclusion: Conclusion) -> set[str]:
         """Say which outcomes the truth allows."""
