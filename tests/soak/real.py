@@ -16,12 +16,13 @@ from support.process import AgentProcess, LedgerFile, Setup, until
 
 ADDRESS = "soak@corp.test"
 _CHECKS = 50
+_EVERY = 10.0
 _SAMPLE_EVERY = 60.0
 _WARM_UP = 20.0  # minutes: what is kept for ten is first let go of in the round of pruning that follows
 _SETUP = Setup(
     address=ADDRESS,
     checks=_CHECKS,
-    limits={"every": "10s", "late_after": "10s", "lost_after": "60s"},
+    limits={"every": f"{_EVERY:g}s", "late_after": "10s", "lost_after": "60s"},
     agent={"keep": "5m", "ledger_keep": "10m"},
 )
 
@@ -44,6 +45,7 @@ def run(minutes: float) -> list[str]:
         with AgentProcess(settings) as agent:
             samples = _watch(agent, ledger, minutes)
             wrong = sample.grown(samples, warm_up=min(_WARM_UP, minutes / 2))
+            wrong += sample.scarce(samples, due=_CHECKS * _SAMPLE_EVERY / _EVERY)
             skipped = agent.total("relaycanary_check_slots_skipped_total")
             # The totals outlive the rows, and hold what concluded long after it was sampled over: what is lost is late.
             totals = agent.metrics()["relaycanary_canaries_total"]
@@ -57,7 +59,7 @@ def run(minutes: float) -> list[str]:
 
 
 def _watch(agent: AgentProcess, ledger: LedgerFile, minutes: float) -> list[Sample]:
-    tell(f"{_CHECKS} checks every 10 s for {minutes:g} minutes\n{sample.HEAD}")
+    tell(f"{_CHECKS} checks every {_EVERY:g} s for {minutes:g} minutes\n{sample.HEAD}")
     began = time.monotonic()
     samples: list[Sample] = []
     newest, spent = 0, sample.processor_seconds(agent.pid)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MEGABYTE = 1_048_576
+_ENOUGH = 0.9  # of the canaries that a sample should have: some are on their way, and the first ones started spread out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Bound:
 
 
 BOUNDS = {
-    "rss": Bound(unit="MB", share=0.05, slack=4.0),
+    "rss": Bound(unit="MB", share=0.01, slack=1.5),  # of thousands of canaries: none may leave half a kilobyte behind
     "fds": Bound(unit="", share=0.0, slack=4.0),
     "threads": Bound(unit="", share=0.0, slack=2.0),
     "ledger": Bound(unit="MB", share=0.15, slack=2.0),
@@ -123,6 +124,15 @@ def grown(samples: Sequence[Sample], *, warm_up: float) -> list[str]:
         if after > allowed:
             said.append(f"{name} grew from {before:.2f} to {after:.2f} {bound.unit}".rstrip())
     return said
+
+
+def scarce(samples: Sequence[Sample], *, due: float) -> list[str]:
+    """Name the samples in which far fewer canaries were concluded than were *due*: an idle agent grows nowhere."""
+    return [
+        f"only {taken.concluded} of {due:.0f} canaries concluded at minute {taken.at:.0f}"
+        for taken in samples
+        if taken.concluded < due * _ENOUGH
+    ]
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -67,6 +67,7 @@ async def _day(clock: SimulatedClock, file: Path, hours: float) -> list[str]:
         stop.set()
         await running
         wrong = [*sample.grown(samples, warm_up=min(_WARM_UP, hours / 2) * 60), *await ledger.verify()]
+        wrong += sample.scarce(samples, due=_CHECKS * _HOUR / _EVERY)
         wrong += [f"{taken.not_passed} did not pass at {taken.at:.0f}" for taken in samples if taken.not_passed]
         picture = await ledger.snapshot()
         totals = {name: _total(picture.totals, name) for name in ("canaries_started", "canaries")}
