@@ -96,7 +96,7 @@ def take_back(transaction: Transaction, channel: str, severities: Collection[str
     )
     unwanted = (pages.c.channel == channel) & IS_WAITING & pages.c.severity.in_(list(severities))
     unwanted &= (pages.c.event != end) | ~told.exists()
-    number = transaction.connection.execute(update(pages).where(unwanted).values(state="superseded")).rowcount
+    number = transaction.connection.execute(update(pages).where(unwanted).values(state="taken_back")).rowcount
     if number:
         count(transaction, channel, "superseded", number)
     return number
@@ -121,9 +121,10 @@ def rename(transaction: Transaction, names: Mapping[str, str]) -> None:
 def untold_since(connection: Connection) -> float | None:
     """Tell since when (Unix time) an open incident has been untold to everybody; None if none is.
 
-    A page that took the place of another does not begin anew: what waits for a channel counts from the first.
+    A page that took the place of another does not begin anew: what waits for a channel counts from the first. What was
+    taken back, and what that page had taken the place of, is owed to nobody.
     """
-    one, waiting = pages.alias(), pages.alias()
+    one, waiting, later = pages.alias(), pages.alias(), pages.alias()
     told = select(one.c.seq).where(one.c.incident == incidents.c.id, one.c.state == "sent").exists()
     owed = (
         select(waiting.c.seq)
@@ -131,10 +132,17 @@ def untold_since(connection: Connection) -> float | None:
         .where(waiting.c.state == "waiting")
         .exists()
     )
+    settled = (
+        select(later.c.seq)
+        .where(later.c.incident == pages.c.incident, later.c.channel == pages.c.channel)
+        .where(later.c.state == "taken_back", later.c.seq > pages.c.seq)
+        .exists()
+    )
     found = (
         select(func.min(pages.c.written_wall))
         .join(incidents, incidents.c.id == pages.c.incident)
-        .where(incidents.c.closed_wall.is_(None), pages.c.state.in_(("waiting", "superseded")), owed, ~told)
+        .where(incidents.c.closed_wall.is_(None), pages.c.state.in_(("waiting", "superseded")))
+        .where(owed, ~told, ~settled)
     )
     return connection.execute(found).scalar()
 

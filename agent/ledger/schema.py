@@ -280,7 +280,7 @@ pages = Table(
     Column("gist", Text, nullable=False),  # what it is about: another gist is news
     Column("content", Text, nullable=False),
     Column("written_wall", Double, nullable=False),
-    Column("state", String(16), nullable=False),  # waiting, sent, superseded, abandoned
+    Column("state", String(16), nullable=False),  # waiting, sent, superseded, taken_back, abandoned
     Column("attempts", Integer, nullable=False, default=0),
     Column("due_at", Double, nullable=False),
     Column("sent_wall", Double),

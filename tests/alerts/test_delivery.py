@@ -350,6 +350,17 @@ async def test_a_page_that_takes_the_place_of_another_makes_nobody_less_untold(s
     assert (await store.pulse([])).untold_wall == 1900.0
 
 
+async def test_what_was_taken_back_was_owed_to_nobody_nor_was_what_it_took_the_place_of(stand) -> None:
+    _, store = stand
+    for wall in (1000.0, 1300.0):
+        await write(store, new_page(a_page(), severity="warning"), wall=wall)
+    assert await store.take_back("hook", ["info", "warning"], end=Event.RESOLVED) == 1
+    assert (await store.pulse([])).untold_wall is None
+    for wall in (8000.0, 8300.0):  # two hours later it becomes worse
+        await write(store, new_page(a_page(Event.WORSE), severity="critical"), wall=wall)
+    assert (await store.pulse([])).untold_wall == 8000.0
+
+
 async def test_what_was_given_up_was_told_to_nobody(stand) -> None:
     _, store = stand
     await write(store, new_page(a_page()))
