@@ -245,10 +245,24 @@ class History:
         rows = self.connection.execute(
             select(runs).where(runs.c.began_wall < until, ~runs.c.simulated).order_by(runs.c.id)
         ).all()
-        return [RunRecord(row.site, row.version, row.began_wall, row.began_wall - row.began_at) for row in rows]
+        return [RunRecord(row.site, row.version, row.began_wall) for row in rows]
+
+    def offset(self, until: float) -> float:
+        """Tell what turned moments of the steady timeline into Unix time when *until* (Unix time) came.
+
+        The wall clock may be set at any time, as by NTP after a start: so the newest canary tells, or a newer start of
+        the agent.
+        """
+        real = (canaries.c.started_wall < until) & (canaries.c.seq > 0)
+        started = select(canaries.c.started_at, canaries.c.started_wall).where(real).order_by(canaries.c.seq.desc())
+        began = select(runs.c.began_at, runs.c.began_wall).where(runs.c.began_wall < until, ~runs.c.simulated)
+        newest = (started, began.order_by(runs.c.id.desc()))
+        found = [row for query in newest for row in self.connection.execute(query.limit(1)).all()]
+        at, wall = max(found, default=(0.0, 0.0))
+        return float(wall - at)
 
     def blind_spans(self, span: Span, offset: float, *, usual: float) -> Sequence[BlindRecord]:
-        """List the times within *span* in which a folder was not looked into; *offset* is that of the last run.
+        """List the times within *span* in which a folder was not looked into; *offset* is that at its end.
 
         What lasts until the end of *span* may have no row of its own yet: the look that ends it writes that. It is
         told if it is longer than *usual* seconds.

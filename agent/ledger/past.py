@@ -17,12 +17,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One start of an agent; `offset` turns moments of its steady timeline into Unix time."""
+    """One start of an agent."""
 
     site: str
     version: str
     began: float
-    offset: float
 
 
 @dataclass(frozen=True, slots=True)

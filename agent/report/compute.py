@@ -70,7 +70,7 @@ def compute(history: History, period: Period, now: datetime, wishes: Wishes) -> 
         holes.close(observed.until)
     found = _incidents(history, span, wishes)
     starts = history.runs(span.until)
-    newest = starts[-1] if starts else RunRecord("", "", 0.0, 0.0)
+    newest = starts[-1] if starts else RunRecord("", "", 0.0)
     made_up = history.simulated(span)
     methods = {name: path.method for name, path in tally.paths.items()}
     overall, *paths = _paths(history, period, tally, wishes)
@@ -93,7 +93,7 @@ def compute(history: History, period: Period, now: datetime, wishes: Wishes) -> 
         incidents=[_explained(one, methods.get(one.path)) for one in found.incidents],
         single_failures=found.single_failures,
         refusals=top_refusals(history.refusal_counts(span), specs),
-        unobserved=unobserved(history, holes.found, observed, newest.offset),
+        unobserved=unobserved(history, holes.found, observed),
         ahead=wishes.ahead,
     )
 

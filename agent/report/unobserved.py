@@ -55,17 +55,12 @@ class Holes:
             self.found.append((began, at))
 
 
-def unobserved(
-    history: History, holes: Iterable[tuple[float, float]], span: Span, offset: float
-) -> Sequence[Unobserved]:
-    """List what was not observed within *span*, by its beginning: the *holes*, and mailboxes that were not read.
-
-    *offset* is that of the newest run.
-    """
+def unobserved(history: History, holes: Iterable[tuple[float, float]], span: Span) -> Sequence[Unobserved]:
+    """List what was not observed within *span*, by its beginning: the *holes*, and mailboxes that were not read."""
     silent = [Unobserved(what="every path", why=_SILENT, began=began, ended=ended) for began, ended in holes]
     blind = [
         Unobserved(what=f"mailbox {one.mailbox}", why=_why(one, silent), began=one.began, ended=one.ended)
-        for one in _merged(history.blind_spans(span, offset, usual=USUAL_GAP))
+        for one in _merged(history.blind_spans(span, history.offset(span.until), usual=USUAL_GAP))
     ]
     return sorted([*silent, *blind], key=lambda one: (one.began, one.what))
 

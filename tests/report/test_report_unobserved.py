@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine, insert
 from agent.ledger.history import History
 from agent.ledger.looks import LookRecord, record
 from agent.ledger.past import Span
-from agent.ledger.schema import folders, metadata
+from agent.ledger.schema import canaries, folders, metadata, runs
 from agent.ledger.writer import Transaction
 from agent.report.unobserved import unobserved
 
@@ -38,8 +38,18 @@ def look(ledger: Connection, at: float) -> None:
     record(Transaction(ledger), LookRecord(**known, began_at=at, answered_at=at))
 
 
-def told(ledger: Connection, span: Span = WEEK, offset: float = 0.0) -> list[tuple[str, float, float]]:
-    return [(one.what, one.began, one.ended) for one in unobserved(History(ledger), [], span, offset)]
+def begin(ledger: Connection, at: float, wall: float) -> None:
+    ledger.execute(insert(runs).values(site="here", version="0", began_at=at, began_wall=wall))
+
+
+def send(ledger: Connection, at: float, wall: float) -> None:
+    what = {"id": f"{at:.0f}", "spec": 1, "run": 1, "name": "relay", "mailbox": "inbox", "slot": 0, "state": "started"}
+    when = {"started_at": at, "started_wall": wall, "late_at": at + 300, "deadline_at": at + 3600, "due_at": at}
+    ledger.execute(insert(canaries).values(**what, **when))
+
+
+def told(ledger: Connection, span: Span = WEEK) -> list[tuple[str, float, float]]:
+    return [(one.what, one.began, one.ended) for one in unobserved(History(ledger), [], span)]
 
 
 def test_a_mailbox_that_is_still_not_read_is_told_up_to_the_end_of_the_period_as_it_is_once_it_was_read(ledger):
@@ -77,9 +87,34 @@ def test_times_that_are_over_and_one_that_lasts_are_told_in_their_order_and_by_t
     watch(ledger, "Junk Email", looked=4 * DAY)
     look(ledger, 6 * DAY)
     wall = 1000.0
+    begin(ledger, 0.0, wall)
     expected = [(100.0, 2 * DAY), (2 * DAY + 50, 7 * DAY)]
     span = Span(WEEK.since + wall, WEEK.until + wall)
-    assert told(ledger, span, wall) == [("mailbox inbox", began + wall, ended + wall) for began, ended in expected]
+    assert told(ledger, span) == [("mailbox inbox", began + wall, ended + wall) for began, ended in expected]
+
+
+def test_one_that_is_read_all_the_time_is_not_told_because_the_clock_was_put_right_after_the_start(ledger):
+    begin(ledger, 0.0, -3600.0)
+    for at in (300.0, DAY):
+        send(ledger, at, at)
+    watch(ledger, looked=DAY + 5)
+    assert told(ledger, Span(-DAY, DAY + 10)) == []
+
+
+def test_one_that_is_not_read_is_told_although_the_clock_was_put_back_after_the_start(ledger):
+    begin(ledger, 0.0, 3600.0)
+    for at in (300.0, DAY):
+        send(ledger, at, at)
+    watch(ledger, looked=DAY - 1800)
+    assert told(ledger, Span(-DAY, DAY + 10)) == [("mailbox inbox", DAY - 1800, DAY + 10)]
+
+
+def test_since_a_start_that_is_newer_than_any_canary_moments_are_by_its_clock(ledger):
+    begin(ledger, 0.0, 0.0)
+    send(ledger, 300.0, 300.0)
+    begin(ledger, 1000.0, DAY)  # the steady timeline stood still while the machine was off
+    watch(ledger, looked=1005.0)
+    assert told(ledger, Span(0.0, DAY + 600)) == [("mailbox inbox", DAY + 5, DAY + 600)]
 
 
 @pytest.mark.parametrize("until", ["the end of the week", "now"])
