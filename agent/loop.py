@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -13,8 +14,13 @@ Result = TypeVar("Result")
 _Host = bytes | str | None
 _Port = bytes | str | int | None
 
+if sys.platform == "win32":
+    from asyncio import ProactorEventLoop as Asyncios  # only this one has subprocesses there
+else:
+    from asyncio import SelectorEventLoop as Asyncios
 
-class Loop(asyncio.SelectorEventLoop):
+
+class Loop(Asyncios):
     """asyncio's, but for look-ups: libraries ask it for them, httpx above all, and one that hangs costs no other."""
 
     async def getaddrinfo(

@@ -48,6 +48,21 @@ for package in (agent, checks):
 print(len(modules))
 """
 
+LOOP_OF_WINDOWS = """
+import asyncio, importlib, sys, types
+from asyncio import base_events
+
+sys.platform = "win32"
+for name in ("_overlapped", "_winapi", "msvcrt"):  # written in C, for Windows: nothing of them is called here
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__getattr__ = lambda wanted: 0
+theirs = importlib.import_module("asyncio.windows_events")
+asyncio.SelectorEventLoop, asyncio.ProactorEventLoop = theirs.SelectorEventLoop, theirs.ProactorEventLoop
+loop = importlib.import_module("agent.loop").Loop
+lacking = base_events.BaseEventLoop
+print([one for one in ("_make_subprocess_transport", "getaddrinfo") if getattr(loop, one) is getattr(lacking, one)])
+"""
+
 
 def as_on_windows(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", AS_ON_WINDOWS + program, *arguments]
@@ -76,6 +91,12 @@ def test_settings_are_read_on_windows(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "site: default" in done.stdout
     assert "chmod" not in done.stderr
+
+
+def test_the_event_loop_has_subprocesses_on_windows_which_the_report_is_sent_by() -> None:
+    command = [sys.executable, "-c", LOOP_OF_WINDOWS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_what_is_missing_on_windows_is_missing_in_this_test() -> None:
