@@ -98,6 +98,7 @@ class Pipeline:
         self._server_certificates: dict[str, Certificate] = {}
         self._group = asyncio.TaskGroup()
         self._wall_offset = float("-inf")
+        self._began = asyncio.Event()
         self._stopping = False
         self.reload_successful = True
         self.reload_success_at = clock.steady()
@@ -107,6 +108,13 @@ class Pipeline:
 
         A defect in the judge or the schedule ends it, as an ExceptionGroup: the service manager starts it anew.
         """
+        try:
+            await self._run(parts, stop)
+        finally:
+            self._stopping = True
+            self._began.set()  # or a reload would wait for ever for what could not begin
+
+    async def _run(self, parts: Parts, stop: asyncio.Event) -> None:
         now = self._clock.now()
         await self._ledger.begin_run(
             site=parts.site, version=__version__, began_at=self._clock.steady(), began_wall=now.timestamp()
@@ -121,8 +129,9 @@ class Pipeline:
                     ("audit", supervise("audit", self._auditor.run, self._clock)),
                 )
             ]
-            await self.apply(parts)
+            await self._apply(parts)
             self._schedule.start(list(parts.checks.values()))
+            self._began.set()
             await stop.wait()
             self._stopping = True
             self._schedule.stop()
@@ -132,12 +141,16 @@ class Pipeline:
         await self._end()
 
     async def apply(self, parts: Parts) -> None:
-        """Work with *parts* from now on.
+        """Work with *parts* from now on; while the agent starts, once it works with those of its start.
 
         Raises:
             checks.errors.LocalFault: the agent is about to end, and must not begin anything anew.
             LedgerError: the ledger could not take note of what is watched.
         """
+        await self._began.wait()
+        await self._apply(parts)
+
+    async def _apply(self, parts: Parts) -> None:
         thresholds = [limit for check in parts.checks.values() for limit in _thresholds(check)]
         watched = {name: list(reader.folders) for name, reader in parts.mailboxes.items()}
         now_at = self._clock.steady()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +17,10 @@ from support.tenant import SimulatedPath, SimulatedReader, Tenant
 from agent.clock import SystemClock
 from agent.commands import run
 from agent.config.load import load
-from agent.ledger import Ledger
+from agent.ledger import Ledger, LedgerError, Retention
 from agent.pipeline import Parts, Pipeline
 from agent.probe import SigningKey
+from checks.core.model import Check
 from checks.errors import LocalFault
 from checks.lab import Lab
 from checks.ports import Clock
@@ -95,6 +98,71 @@ def test_an_agent_that_is_stopped_while_it_reloads_ends_and_begins_nothing_anew(
             await reload
         reader.closed.set()
         await running
+
+    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        asyncio.run(asyncio.wait_for(story(ledger), 60))
+
+
+@pytest.mark.parametrize("step", ["begin_run", "configure"])
+def test_settings_that_are_reloaded_while_the_agent_starts_are_in_force_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    async def story(ledger: Ledger) -> None:
+        clock, stop = SystemClock(), asyncio.Event()
+        begun, go_on, started = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        first, second = (one_check(clock, SimulatedReader(Tenant(clock))) for _ in range(2))
+        second = replace(second, alert_after=first.alert_after + 1)
+        work = getattr(ledger, step)
+
+        async def work_late(**what: Any) -> None:
+            """Write at once, and say so late, the first time."""
+            await work(**what)
+            if not begun.is_set():
+                begun.set()
+                await go_on.wait()
+
+        monkeypatch.setattr(ledger, step, work_late)
+        pipeline = Pipeline(clock=clock, ledger=ledger)
+        start = pipeline._schedule.start
+
+        def start_and_say(checks: Sequence[Check]) -> None:
+            start(checks)
+            started.set()
+
+        monkeypatch.setattr(pipeline._schedule, "start", start_and_say)
+        running = asyncio.ensure_future(pipeline.run(first, stop))
+        await begun.wait()
+        reload = asyncio.ensure_future(pipeline.apply(second))
+        await asyncio.sleep(0)
+        await ledger.prune(now=0.0, keep=Retention(rows=86400))  # what the reload wrote before is written
+        go_on.set()
+        await reload
+        await started.wait()
+        assert pipeline.view().alert_after == second.alert_after
+        stop.set()
+        await running
+
+    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        asyncio.run(asyncio.wait_for(story(ledger), 60))
+
+
+def test_a_reload_of_an_agent_that_cannot_start_does_not_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(ledger: Ledger) -> None:
+        clock = SystemClock()
+        parts = one_check(clock, SimulatedReader(Tenant(clock)))
+
+        async def full(**_: Any) -> None:
+            raise LedgerError("no space left on device")
+
+        monkeypatch.setattr(ledger, "begin_run", full)
+        pipeline = Pipeline(clock=clock, ledger=ledger)
+        reload = asyncio.ensure_future(pipeline.apply(parts))
+        with pytest.raises(LedgerError):
+            await pipeline.run(parts, asyncio.Event())
+        with pytest.raises(LocalFault, match="about to end"):
+            await reload
 
     with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         asyncio.run(asyncio.wait_for(story(ledger), 60))
