@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Delete, Select, delete, func, insert, select, update
 
 from agent.ledger import outbox, silences
 from agent.ledger.schema import blind, canaries, evidence, meta
@@ -32,7 +32,7 @@ def prune(connection: Connection, *, now: float, keep: Retention, limit: int = 5
         changed = connection.execute(update(meta).where(meta.c.name == "pruned_at").values(value=str(now)))
         if not changed.rowcount:
             connection.execute(insert(meta).values(name="pruned_at", value=str(now)))
-    gone += connection.execute(delete(blind).where(blind.c.ended_at < now - keep.rows)).rowcount
+    gone += connection.execute(_old_blindness(now, keep)).rowcount
     gone += silences.prune(connection, before=now - keep.rows)
     gone += outbox.prune(connection, before=now - keep.rows, limit=limit)
     return gone + pruned
@@ -47,6 +47,19 @@ def count_old(connection: Connection, *, now: float, keep: Retention) -> tuple[i
 
 def _old_rows(now: float, keep: Retention) -> Select[tuple[str]]:
     return select(canaries.c.id).where(canaries.c.concluded_at < now - keep.rows)
+
+
+def _old_blindness(now: float, keep: Retention) -> Delete:
+    """Pass over times without looks that a canary in flight has seen: its deadline was moved by them."""
+    oldest = (
+        select(canaries.c.mailbox, func.min(canaries.c.started_at).label("started_at"))
+        .where(canaries.c.outcome.is_(None))
+        .group_by(canaries.c.mailbox)
+        .subquery()
+    )
+    counts = (blind.c.mailbox == oldest.c.mailbox) & (blind.c.ended_at >= oldest.c.started_at)
+    needed = select(blind.c.seq).join(oldest, counts)
+    return delete(blind).where(blind.c.ended_at < now - keep.rows, blind.c.seq.not_in(needed))
 
 
 def _old_evidence(now: float, keep: Retention) -> list[Select[tuple[str]]]:
