@@ -14,7 +14,8 @@ JUNK = [
     *("Posta indesiderata", "Lixo Eletrônico", "Skräppost", "Søppel-e-post", "Uønsket mail", "Roskaposti"),
     *("Wiadomości-śmieci", "Nevyžádaná pošta", "Levélszemét", "Нежелательная почта", "Önemsiz E-posta"),
     *("Ανεπιθύμητη αλληλογραφία", "迷惑メール", "垃圾邮件", "정크 메일", "البريد الإلكتروني العشوائي"),
-    *("Bulk", "Bulk Mail", "Spamverdacht", "Unerwünscht"),
+    *("Нежељена пошта", "Нежељене поруке", "البريد غير الهام", "البريد الإلكتروني غير الهام"),
+    *("Bulk", "Bulk Mail", "Spamverdacht", "Unerwünscht", "Spam (do not open)", "Spam - no reply"),
 ]
 
 
@@ -25,7 +26,11 @@ def test_the_junk_folder_is_known_by_its_name_in_every_language_and_at_other_ser
 
 
 @pytest.mark.parametrize(
-    "name", ["INBOX", "Posteingang", "Junk Email/Old", "Not Junk", "Kein Spam", "Bulk orders", "Archiv", "Sent Items"]
+    "name",
+    [
+        *("INBOX", "Posteingang", "Junk Email/Old", "Bulk orders", "Archiv", "Sent Items", "البريد الهام"),
+        *("Not Junk", "Not spam", "No spam", "Non-spam", "nonspam", "Kein Spam", "Keine Junk-Mail"),
+    ],
 )
 def test_other_names_do_not_mean_junk(name):
     assert not is_called_junk(name)
