@@ -104,7 +104,8 @@ class Graph:
     def is_junk(self, folder: str) -> bool:
         """Tell whether *folder* is the Junk folder, by its well-known name or by its id.
 
-        Which id that is, is known from the first look on.
+        Which id that is, is known from the first look on, or, where there was no such folder then, by the time that a
+        look shows mail in it.
         """
         return self._settings.is_junk(folder) or self._ids.get(_JUNK) == folder_id(folder)
 
@@ -114,8 +115,12 @@ class Graph:
 
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
         """Return one page of what is new in *folder* after *cursor*, a link of Graph's."""
-        await self._learn_ids()
-        return await self._reading.look(folder, cursor, since, sent=self.is_sent(folder))
+        if not self._ids:
+            await self._learn_ids()
+        found = await self._reading.look(folder, cursor, since, sent=self.is_sent(folder))
+        if found.messages and not self._is_clear(folder):
+            await self._learn_ids()
+        return found
 
     async def wait(self, at_most: float) -> bool:
         """Wait until a `wake`, or *at_most* seconds."""
@@ -154,7 +159,15 @@ class Graph:
         """Let go of connections."""
         await self._client.close()
 
+    def _is_clear(self, folder: str) -> bool:
+        """Tell whether it is known what *folder* is for without asking Graph."""
+        return folder in _WELL_KNOWN or self.is_junk(folder) or self.is_sent(folder)
+
     async def _learn_ids(self) -> None:
-        """Ask once which folders Junk and Sent Items are, if one is watched by its id."""
-        if not self._ids and any(folder not in _WELL_KNOWN for folder in self.folders):
-            self._ids = await ids_of(self._client, (_JUNK, _SENT), self._now)
+        """Ask which folders Junk and Sent Items are, as far as it is not known, if one is watched by its id.
+
+        A new mailbox has them later than its Inbox, so that there is none is never the last word.
+        """
+        unknown = [name for name in (_JUNK, _SENT) if not self._ids.get(name)]
+        if unknown and any(folder not in _WELL_KNOWN for folder in self.folders):
+            self._ids = {**self._ids, **await ids_of(self._client, unknown, self._now)}

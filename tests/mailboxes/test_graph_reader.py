@@ -203,6 +203,32 @@ async def test_a_mailbox_without_a_junk_folder_can_be_read_by_ids(reader_of, mai
     assert not any(map(reader.is_junk, reader.folders))
 
 
+async def test_a_junk_folder_that_is_made_later_is_known_before_mail_in_it_is_taken_for_anything(reader_of, mailbox):
+    junk, there = "AAMkAD" + "J" * 40, {}
+
+    def answer(request):
+        asks_for_id = request.path in {f"{USER}/mailFolders/junkemail", f"{USER}/mailFolders/sentitems"}
+        if asks_for_id and request.path not in there:
+            return error(404, "ErrorFolderNotFound", "The specified folder could not be found in the store.")
+        return Response(body={"id": there[request.path]}) if asks_for_id else None
+
+    mailbox.override = answer
+    reader = reader_of(folders=["inbox", junk])
+    mailbox.rounds[junk] = [[[]]]
+    await reader.look(junk, None, since=SINCE)
+    asked = len(mailbox.server.requests)
+    await reader.look(junk, None, since=SINCE)
+    assert len(mailbox.server.requests) == asked + 1, "while nothing lies in it nobody asks"
+    there[f"{USER}/mailFolders/junkemail"] = junk
+    mailbox.rounds[junk] = [[mailbox.put(Message("m", CANARY))]]
+    look = await reader.look(junk, None, since=SINCE)
+    assert look.messages
+    assert reader.is_junk(junk)
+    asked = len(mailbox.server.requests)
+    await reader.look(junk, None, since=SINCE)
+    assert len(mailbox.server.requests) == asked + 1, "nothing is left to ask"
+
+
 @pytest.mark.parametrize(
     "answer",
     [
