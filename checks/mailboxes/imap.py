@@ -135,12 +135,14 @@ class Imap:
         return
 
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
-        """Return what is new in *folder* after *cursor* ("UIDVALIDITY:UID"), at most `reading.PAGE` messages.
+        """Return what is new in *folder* after *cursor*, at most `reading.PAGE` messages.
 
         In the first folder it ends a `wait` that is under way.
         """
         if not self._is_clear(folder):
-            self._uses[folder] = await self._ask(folder, partial(special_uses, folder))
+            told = await self._ask(folder, partial(special_uses, folder))
+            if told is not None:
+                self._uses[folder] = told
         return await self._ask(folder, partial(reading.look, folder, cursor, since))
 
     async def wait(self, at_most: float) -> bool:

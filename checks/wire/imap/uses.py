@@ -11,10 +11,16 @@ from checks.wire.imap.session import Session
 _MAX_NAME = 200
 
 
-def special_uses(folder: str, session: Session) -> frozenset[str]:
-    """Return the attributes of *folder* ("junk", "sent"), asked for once a connection; none if they are not told."""
+def special_uses(folder: str, session: Session) -> frozenset[str] | None:
+    """Return the attributes of *folder* ("junk", "sent"), which are told once a connection.
+
+    None if the server refuses to tell them: a refusal says nothing about the folder, and the next look asks again.
+    """
     if folder not in session.attributes:
-        session.attributes[folder] = _listed(folder, session)
+        told = _listed(folder, session)
+        if told is None:
+            return None
+        session.attributes[folder] = told
     return session.attributes[folder]
 
 
@@ -24,13 +30,13 @@ def attribute(flag: bytes | str) -> str:
     return clean_text(text, _MAX_NAME).removeprefix("\\").lower()
 
 
-def _listed(folder: str, session: Session) -> frozenset[str]:
+def _listed(folder: str, session: Session) -> frozenset[str] | None:
     ask = partial(session.client.list_folders, "", folder)
     try:
         entries = session.dialogue.exchange(f"list the folder {folder}", ask, refused="folder")
     except MailboxUnreadable as error:
         if error.reason != "folder":
             raise
-        return frozenset()
+        return None
     # A name with a wildcard in it lists others too.
     return frozenset(attribute(flag) for flags, _, name in entries if str(name) == folder for flag in flags)
