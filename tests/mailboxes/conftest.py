@@ -256,17 +256,23 @@ class Peer:
         self._writer.close()
 
 
-def shown(uid, fields=b"Subject: x\r\n\r\n", *, seq=1):
+STORED = b"23-Nov-2026 10:00:00 +0000"
+
+
+def shown(uid, fields=b"Subject: x\r\n\r\n", *, seq=1, stored=STORED):
     """Write the FETCH response of one message, as a script says it."""
-    return (
-        b'%d FETCH (UID %d INTERNALDATE "23-Nov-2026 10:00:00 +0000" BODY[HEADER.FIELDS (SUBJECT)]<0> {%d}\r\n%s)'
-        % (
-            seq,
-            uid,
-            len(fields),
-            fields,
-        )
-    )
+    told = b'%d FETCH (UID %d INTERNALDATE "%s" BODY[HEADER.FIELDS (SUBJECT)]<0> {%d}\r\n%s)'
+    return told % (seq, uid, stored, len(fields), fields)
+
+
+def dated(uid, stored=STORED, *, seq=1):
+    """Write the FETCH response that tells when one message was stored."""
+    return b'%d FETCH (UID %d INTERNALDATE "%s")' % (seq, uid, stored)
+
+
+def at(uid, *, validity=7):
+    """Write the cursor that stands at a message of `shown`."""
+    return f"{validity}:{uid}:{int(datetime(2026, 11, 23, 10, tzinfo=UTC).timestamp())}"
 
 
 @pytest.fixture
@@ -298,4 +304,4 @@ async def scripted():
 @pytest.fixture
 def kit():
     """What tests of this folder use besides servers."""
-    return Namespace(shown=shown, LONG_AGO=LONG_AGO, ADDRESS=ADDRESS, CAPABILITIES=CAPABILITIES)
+    return Namespace(shown=shown, dated=dated, at=at, LONG_AGO=LONG_AGO, ADDRESS=ADDRESS, CAPABILITIES=CAPABILITIES)

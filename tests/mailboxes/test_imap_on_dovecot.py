@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import imaplib
 import os
+import shutil
 import signal
 import smtplib
+import ssl
+import subprocess
+import time
 import uuid
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -135,6 +140,48 @@ async def test_messages_that_arrive_during_looks_are_each_shown_once(dovecot_rea
                 await reader.wait(0.02)
     assert sorted(seen) == sorted(await delivering)
     assert (await reader.look("INBOX", cursor, since=datetime.now(UTC))).messages == []
+
+
+async def test_mail_that_arrives_after_the_server_was_set_back_is_shown_though_its_uids_have_passed_the_cursor(
+    testbed, dovecot_reader, send, address, tmp_path
+):
+    def deliver(present):
+        sent = [send() for _ in range(2)]
+        testbed.wait_for_arrivals(address, count=present)
+        return sent
+
+    def append_an_hour_ago(count):
+        """INTERNALDATE has whole seconds, and this test sets a server back within one."""
+        context = ssl.create_default_context(cafile=testbed.certificates.ca)
+        with imaplib.IMAP4_SSL(testbed.host, testbed.ports.imaps, ssl_context=context) as client:
+            client.login(address, testbed.password)
+            for _ in range(count):
+                client.append("INBOX", "", imaplib.Time2Internaldate(time.time() - 3600), b"Subject: x\r\n\r\n")
+
+    def copy(old, new):
+        subprocess.run(["cp", "-a", old, new], check=True)
+
+    def set_back():
+        """Put the backup in the place of the mailbox, UIDVALIDITY, UIDNEXT and all."""
+        shutil.rmtree(maildir)
+        copy(tmp_path / "backup", maildir)
+
+    maildir = testbed.maildir(address)
+    saved = await asyncio.to_thread(deliver, 2)
+    reader = dovecot_reader()
+    assert sorted(subjects(await reader.look("INBOX", None, since=datetime.now(UTC)))) == sorted(saved)
+    copy(maildir, tmp_path / "backup")
+    await asyncio.to_thread(append_an_hour_ago, 2)
+    look = await reader.look("INBOX", None, since=datetime.now(UTC))
+    assert [message.ref.uid for message in look.messages] == ["1", "2", "3", "4"]
+    await reader.close()
+    await asyncio.to_thread(set_back)
+    anew = await asyncio.to_thread(deliver, 4)
+    anew += await asyncio.to_thread(deliver, 6)
+    again = await dovecot_reader().look("INBOX", look.cursor, since=datetime.now(UTC))
+    assert [message.ref.uid for message in again.messages] == ["1", "2", "3", "4", "5", "6"]
+    assert sorted(subjects(again)) == sorted(saved + anew)
+    assert again.messages[0].ref.validity == look.messages[0].ref.validity
 
 
 async def test_a_missing_folder_is_named_with_those_that_exist(dovecot_reader):

@@ -92,7 +92,7 @@ async def test_a_cursor_of_another_uidvalidity_is_void(pymap_for, reader_for, ki
     reader = reader_for(pymap.port)
     uid = await pymap.deliver()
     look = await reader.look("INBOX", "1:999", since=kit.LONG_AGO)
-    assert look.cursor.endswith(f":{uid}")
+    assert f":{uid}:" in look.cursor
     assert [message.ref.uid for message in look.messages] == [str(uid)]
 
 

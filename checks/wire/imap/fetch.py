@@ -28,6 +28,7 @@ HEADER_LIMIT = 262_144
 
 # PEEK, everywhere: a monitor must not mark other people's mail as read (RFC 9051 6.4.5).
 RECOGNITION = f"(UID INTERNALDATE BODY.PEEK[HEADER.FIELDS ({' '.join(_FIELDS)})]<0.{FIELDS_LIMIT}>)"
+STORED = "(UID INTERNALDATE)"
 WHOLE_HEADER = f"(UID BODY.PEEK[HEADER]<0.{HEADER_LIMIT}>)"
 
 Answer = Mapping[bytes, Any]
@@ -50,7 +51,18 @@ def message(folder: str, validity: str, uid: int, answer: Answer) -> RawMessage:
     """Build the message that *answer* describes."""
     ref = MessageRef(folder=folder, validity=validity, uid=str(uid))
     fields = section(answer, FIELDS_LIMIT) or b""
-    return RawMessage(ref=ref, headers=fields, stored=_in_utc(answer.get(b"INTERNALDATE")))
+    return RawMessage(ref=ref, headers=fields, stored=stored(answer))
+
+
+def stored(answer: Answer) -> datetime | None:
+    """Return when the server says that it took the message in, in UTC; None if it does not tell."""
+    value = answer.get(b"INTERNALDATE")
+    if not isinstance(value, datetime):
+        return None
+    try:
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except OverflowError:
+        return None
 
 
 def as_set(uids: Sequence[int]) -> str:
@@ -62,12 +74,3 @@ def as_set(uids: Sequence[int]) -> str:
         else:
             runs.append([uid, uid])
     return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in runs)
-
-
-def _in_utc(value: object) -> datetime | None:
-    if not isinstance(value, datetime):
-        return None
-    try:
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    except OverflowError:
-        return None

@@ -17,17 +17,20 @@ from checks.core.model import MessageRef
 from checks.errors import MailboxUnreadable
 from checks.ports import Look
 from checks.wire.imap.client import Client
+from checks.wire.imap.cursor import Cursor, in_seconds
 from checks.wire.imap.exchange import SMALL
 from checks.wire.imap.fetch import (
     FIELDS_LIMIT,
     HEADER_LIMIT,
     RECOGNITION,
+    STORED,
     WHOLE_HEADER,
     Answer,
     as_set,
     first_bytes,
     message,
     section,
+    stored,
 )
 from checks.wire.imap.session import HIGHEST, Folder, Session
 
@@ -39,17 +42,19 @@ _OVERHEAD = 4096  # bytes of an answer around the data of one message
 
 
 def look(folder: str, cursor: str | None, since: datetime, session: Session) -> Look:
-    """Return the messages of *folder* above *cursor* ("UIDVALIDITY:UID"), at most `PAGE` of them.
+    """Return the messages of *folder* above *cursor*, at most `PAGE` of them.
 
     Without a usable cursor it begins with the first message that the server dates no earlier than the day before
     *since*: SEARCH knows only days, in the server's time zone. So it may begin two days too early, but never too late.
     """
     opened = session.current(folder)
     session.overheard = False
-    after = _position(cursor, opened)
-    if after is None:
-        after = _before(session, opened, since)
-    return _page(session, opened, after)
+    start = _position(cursor, opened)
+    if start is not None and cursor != opened.cursor and _is_another(session, opened, start):
+        start = None
+    found = _page(session, opened, start or _before(session, opened, since))
+    opened.cursor = found.cursor
+    return found
 
 
 def headers(folder: str, refs: Sequence[MessageRef], session: Session) -> Mapping[MessageRef, bytes]:
@@ -98,26 +103,40 @@ def _erase(client: Client, uids: Sequence[int]) -> Sequence[int]:
     return client.find("UID", as_set(uids))
 
 
-def _position(cursor: str | None, folder: Folder) -> int | None:
+def _position(cursor: str | None, folder: Folder) -> Cursor | None:
     """Read a cursor; None if there is none, it is of another UIDVALIDITY, or above all that has ever been there.
 
     The last is so where a server was set back to an earlier day and kept its UIDVALIDITY, though it must not: what
     arrives then gets UIDs below the cursor, and would never be seen.
     """
-    validity, _, uid = (cursor or "").partition(":")
-    known = validity == folder.validity and uid.isascii() and uid.isdigit() and int(uid) <= folder.top
-    return int(uid) if known else None
+    read = Cursor.read(cursor)
+    return read if read is not None and read.validity == folder.validity and read.uid <= folder.top else None
 
 
-def _before(session: Session, folder: Folder, since: datetime) -> int:
-    """Return the UID to begin after, so that nothing is missed that came at *since* or later."""
+def _is_another(session: Session, folder: Folder, cursor: Cursor) -> bool:
+    """Tell whether another message lies at *cursor* than did when it was written.
+
+    That is so where a server was set back, and so much has arrived since that its UIDs have passed the cursor. A
+    message that is gone tells nothing: they are moved and deleted every day.
+    """
+    if cursor.stored is None:
+        return False
+    ask = partial(session.client.fetch_set, str(cursor.uid), STORED)
+    answers = session.dialogue.exchange(f"look into {folder.name}", ask)
+    found = in_seconds(stored(answers.get(cursor.uid, {})))
+    return found is not None and found != cursor.stored
+
+
+def _before(session: Session, folder: Folder, since: datetime) -> Cursor:
+    """Return the place to begin after, so that nothing is missed that came at *since* or later."""
     day = format_criteria_date(since - timedelta(days=1)).decode()
     uids = session.dialogue.exchange(f"search {folder.name}", partial(session.client.find, "SINCE", day))
     # If nothing is found: what has come after SELECT, and what will, is above the floor that SELECT told.
-    return uids[0] - 1 if uids else folder.floor
+    return Cursor(folder.validity, uids[0] - 1 if uids else folder.floor)
 
 
-def _page(session: Session, folder: Folder, after: int) -> Look:
+def _page(session: Session, folder: Folder, start: Cursor) -> Look:
+    after = start.uid
     # "*" is the last message, whatever its UID, so the same answer shows whether anything lies beyond the page.
     first, last = min(after + 1, HIGHEST), min(after + PAGE, HIGHEST)
     answers = _recognisable(session, folder, f"{first}:{last},*")
@@ -130,14 +149,15 @@ def _page(session: Session, folder: Folder, after: int) -> Look:
         page = list(itertools.takewhile(lambda uid: section(answers[uid], FIELDS_LIMIT) is not None, page))
         if not page:
             raise MailboxUnreadable("protocol", f"the server does not tell the header of a message in {folder.name}")
-    complete = page == above
+    complete, end = page == above, start
     if page:
-        after = page[-1]
+        end = Cursor(folder.validity, page[-1], in_seconds(stored(answers[page[-1]])))
     elif not complete:
         after, complete = _across_gap(session, folder, last)
-    folder.top = max(folder.top, after)
+        end = Cursor(folder.validity, after)
+    folder.top = max(folder.top, end.uid)
     messages = [message(folder.name, folder.validity, uid, answers[uid]) for uid in page]
-    return Look(messages=messages, cursor=f"{folder.validity}:{after}", complete=complete)
+    return Look(messages=messages, cursor=str(end), complete=complete)
 
 
 def _recognisable(session: Session, folder: Folder, uids: str) -> Mapping[int, Answer]:

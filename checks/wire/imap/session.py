@@ -48,12 +48,14 @@ class Folder:
     """A selected folder. Nothing that arrives after SELECT has a UID of `floor` or below (it is UIDNEXT - 1).
 
     No message has had a UID above `top`, as far as is known: from SELECT, if that told UIDNEXT, and from looks since.
+    `cursor` is what the last look into it returned: any other may be from before the server was set back.
     """
 
     name: str
     validity: str
     floor: int
     top: int = -1
+    cursor: str = ""
 
     def __post_init__(self) -> None:
         """Begin with what SELECT told."""
