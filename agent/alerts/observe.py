@@ -8,8 +8,8 @@ from datetime import datetime
 
 from agent.alerts.policy import Policy
 from agent.alerts.scene import Place, Scene
-from agent.alerts.signs import KINDS, Signs
-from agent.ledger import Silence, Snapshot
+from agent.alerts.signs import KINDS, UNKNOWN_AFTER, Signs
+from agent.ledger import InFlight, Silence, Snapshot
 from agent.ledger.alerting import Reading
 from agent.status import AgentView, MailboxView
 from checks.core import verdict
@@ -82,12 +82,22 @@ class Observer:
             self.blind_at[mailbox.name] = since_at
         return max(0.0, view.now_at - self.blind_at[mailbox.name])
 
-    def _unknown_for(self, check: Check, found: Verdict, view: AgentView, blind_for: float | None) -> float | None:
-        """Tell for how long it is not known how a check stands; None where it is."""
+    def _unknown_for(self, check: Check, snapshot: Snapshot, view: AgentView, blind_for: float | None) -> float | None:
+        """Tell for how long it is not known how a check stands; None where it is.
+
+        Mail that is in time yet is no sign of anything: while it is waited for, it begins so late that it is not told
+        before the mail is late. What has been told already goes on.
+        """
+        found, why = verdict.current(snapshot.standing_of(check), view.now_at)
         if found is not Verdict.UNKNOWN and blind_for is None:
             self.unknown_at.pop(check.name, None)
             return None
-        return view.now_at - self.unknown_at.setdefault(check.name, view.now_at - (blind_for or 0.0))
+        since_at = self.unknown_at.setdefault(check.name, view.now_at - (blind_for or 0.0))
+        oldest_at = _in_time(check, snapshot, view.now_at) if blind_for is None and why != verdict.UNREAD else None
+        if oldest_at is not None and view.now_at - since_at < UNKNOWN_AFTER:
+            since_at = max(since_at, oldest_at + max(0.0, check.limits.late_after - UNKNOWN_AFTER))
+            self.unknown_at[check.name] = since_at
+        return max(0.0, view.now_at - since_at)
 
     def _signs(self, check: Check, view: AgentView, reading: Reading, blind: Mapping[str, float | None]) -> Signs:
         snapshot = reading.snapshot
@@ -102,7 +112,7 @@ class Observer:
             overdue=overdue,
             overdue_since=_overdue_since(overdue, snapshot, check, view.wall_offset),
             blind_for=blind_for,
-            unknown_for=self._unknown_for(check, found, view, blind_for),
+            unknown_for=self._unknown_for(check, snapshot, view, blind_for),
         )
         if standing is None or (standing.check is not None and not verdict.proves(standing.check, check)):
             return signs  # what came of another check by the same name says nothing about this one
@@ -141,6 +151,17 @@ def muted(
 def _keep(known: dict[str, float], names: Collection[str]) -> None:
     for gone in known.keys() - names:
         del known[gone]
+
+
+def _in_time(check: Check, snapshot: Snapshot, now_at: float) -> float | None:
+    """Tell when the oldest canary of a check was started that is on its way; None where it is late, or there is none.
+
+    None, too, where the newest that is concluded came to nothing: what is known is that nobody could know.
+    """
+    oldest_at = snapshot.in_flight.get(check.name, InFlight()).oldest_at
+    if oldest_at is None or snapshot.standing_of(check).newest is Verdict.UNKNOWN:
+        return None
+    return oldest_at if now_at - oldest_at < check.limits.late_after else None
 
 
 def _mailbox(one: MailboxView) -> Place:

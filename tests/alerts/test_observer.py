@@ -16,7 +16,7 @@ from agent.alerts.observe import Observer
 from agent.alerts.policy import Policy, Route
 from agent.alerts.rules import decide
 from agent.ledger.alerting import Reading, Told
-from agent.ledger.snapshot import CheckStanding, Snapshot
+from agent.ledger.snapshot import CheckStanding, InFlight, Snapshot
 from agent.status import AgentView, MailboxStatus
 from checks.core.model import Check, Limits, Verdict
 
@@ -25,6 +25,7 @@ MINUTE = 60
 KINDS = (Verdict.FAIL, Verdict.WARN, Verdict.UNKNOWN)
 OFTEN = make_check(limits=Limits(every=60.0, late_after=60.0, lost_after=600.0))
 SELDOM = make_check(limits=Limits(every=4 * 3600.0, late_after=60.0, lost_after=600.0))
+SLOW = make_check(limits=Limits(every=900.0, late_after=1800.0, lost_after=7200.0))
 NEW = MailboxStatus()
 
 
@@ -227,4 +228,51 @@ def test_a_page_of_an_earlier_version_stays_open():
         for one in agent.open
     ]
     agent.live(70.5, 90, down(), lambda _: 0)
+    assert agent.told_at == [("opened", 60)]
+
+
+def on_its_way(read: Reading, started: float, at: float) -> Reading:
+    """Read that SLOW has had a canary in flight since *started*, and the newest look was *at* then, in seconds."""
+    flying = {SLOW.name: InFlight(count=1, oldest_at=T0 + started)}
+    return replace(read, snapshot=replace(read.snapshot, in_flight=flying, looked_at={SLOW.mailbox: T0 + at}))
+
+
+def opens(agent: Agent, first: int, last: int, read: Callable[[float], Reading]) -> float | None:
+    """Live from *first* to *last*, in minutes; return in which minute an incident is open first, None if in none."""
+    for at in range(first * MINUTE, last * MINUTE, 5):
+        agent._once(at, up(), read(at))
+        if agent.open:
+            return at / MINUTE
+    return None
+
+
+@pytest.mark.parametrize("before", ["never", "three hours ago"])
+def test_mail_that_is_on_its_way_and_in_time_is_waited_for_and_no_longer(before):
+    known = reading(SLOW, T0 - 3 * 3600)
+    if before == "never":
+        known = replace(known, snapshot=Snapshot())
+    assert opens(Agent(SLOW), 0, 60, lambda at: on_its_way(known, 0, at)) == 30
+
+
+def test_mail_that_is_late_at_once_is_waited_for_as_long_as_nothing_is():
+    nothing = replace(reading(SLOW, T0), snapshot=Snapshot(looked_at={SLOW.mailbox: T0}))
+    assert opens(Agent(SLOW), 0, 60, lambda at: on_its_way(nothing, -1800, at)) == 10
+
+
+def test_each_mail_that_comes_to_nothing_is_none_to_wait_for():
+    tried = reading(SLOW, T0, fault=True)
+    (standing,) = tried.snapshot.standings.values()
+    once = replace(standing, streaks=dict.fromkeys(KINDS, 0) | {Verdict.UNKNOWN: 1})
+    tried = replace(tried, snapshot=replace(tried.snapshot, standings={SLOW.name: once}))
+    assert opens(Agent(SLOW), 0, 60, lambda at: on_its_way(tried, at - 3, at)) == 10
+
+
+def test_mail_that_is_sent_after_the_page_does_not_hold_up_the_hour_of_not_knowing():
+    agent = Agent(SLOW)
+    nothing = replace(reading(SLOW, T0), snapshot=Snapshot())
+    for at in range(0, 62 * MINUTE, 5):
+        read = on_its_way(nothing, 15 * MINUTE, at)
+        if at < 15 * MINUTE:
+            read = replace(read, snapshot=replace(read.snapshot, in_flight={}))
+        agent._once(at, up(), read)
     assert agent.told_at == [("opened", 60)]
