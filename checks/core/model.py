@@ -207,13 +207,13 @@ class Expectations:
     placement: str | None = "inbox"
     refused: str | None = None
     results: Mapping[str, str] = field(default_factory=dict)
-    authserv_ids: Sequence[str] = ()
+    authserv_ids: tuple[str, ...] = ()
     tls: str | None = None
     tls_every_hop: bool = False
     attributed: bool | None = None
     scl_max: int | None = None
     max_hop_delay: float | None = None
-    headers: Sequence[str] = ()
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -314,7 +314,7 @@ class TestArrival:
         assert concluded(replace(silent, attribution_known=known)).reasons == ()
 
     def test_expectations_that_hold_pass(self):
-        check = a_check(expect=expecting(results={"spf": "pass"}, tls="1.2", headers=["X-Tag"], scl_max=1))
+        check = a_check(expect=expecting(results={"spf": "pass"}, tls="1.2", headers=("X-Tag",), scl_max=1))
         good = Findings(results={"spf": "pass"}, scl=-1, headers=frozenset({"x-tag"}))
         assert concluded(seen(3.0, check=check, findings=good, attempt=accepted(tls="TLSv1.3"))).verdict is Verdict.PASS
 
