@@ -90,7 +90,7 @@ def figures_of(settings: Settings, choice: Choice) -> Figures:
     with history(settings.agent.ledger) as past, bar("counting canaries") as shown:
         period = choice.period(zone, now, past.first_started())
         wishes = Wishes(
-            checks=settings.checks,
+            checks=settings.checks.values(),
             objective=section.objective if section else Wishes().objective,
             after=settings.sections.alerts.after if settings.sections.alerts else Wishes().after,
             ahead=ahead_of(settings, past.server_certificates()),

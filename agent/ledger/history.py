@@ -200,44 +200,44 @@ class History:
         ]
 
     def turns(self, span: Span) -> Iterator[TurnRecord]:
-        """Walk through the failures of *span*, and the first decided canary after each run of them, by check."""
+        """Walk through the failures of *span*, and the first decided canary after each run of them, by check.
+
+        The failures of a check on one path are a run, whatever it did on another before.
+        """
         after = canaries.alias()
-        ended = (after.c.seq == next_decided()) & after.c.verdict.in_(_WELL) & (after.c.started_wall < span.until)
+        turned = after.c.verdict.in_(_WELL) | (after.c.spec != canaries.c.spec)
+        ended = (after.c.seq == next_decided()) & turned & (after.c.started_wall < span.until)
         rows = self.connection.execute(
-            select(canaries.c.spec, *_turn(canaries), *_turn(after))
+            select(canaries.c.spec, after.c.spec, *_turn(canaries), *_turn(after))
             .select_from(canaries.outerjoin(after, ended))
             .where(failed, _started_in(span))
             .order_by(canaries.c.name, canaries.c.seq)
         )
         paths = {number: check.path for number, check in self.specifications().items()}
-        for spec, *values in rows:
+        for spec, later, *values in rows:
             half = len(values) // 2
             yield _turned(paths[spec], values[:half])
-            if values[half] is not None:
-                yield _turned(paths[spec], values[half:])
+            if later is None:
+                continue
+            turn = _turned(paths[spec], values[half:], moved=paths[later] != paths[spec])
+            if turn.moved or turn.verdict in _WELL:
+                yield turn
 
-    def failing_since(self, check: str, before: int) -> float | None:
-        """Tell since when *check* had been failing when its canary number *before* was started.
+    def failing_since(self, check: str, path: str, before: int) -> float | None:
+        """Tell since when *check* had been failing on *path* when its canary number *before* was started.
 
         That is the start of the first failing canary of that run. None if it was not failing: unknown verdicts neither
         begin nor end a run.
         """
         mine = (canaries.c.name == check) & (canaries.c.seq < before)
-        decided = canaries.c.verdict.in_([*_WELL, Verdict.FAIL.value])
-        newest = select(canaries.c.verdict).where(mine, decided).order_by(canaries.c.seq.desc()).limit(1)
-        if self.connection.execute(newest).scalar() != Verdict.FAIL:
-            return None
-        well = (
-            select(canaries.c.seq).where(mine, canaries.c.verdict.in_(_WELL)).order_by(canaries.c.seq.desc()).limit(1)
-        )
-        last_well = self.connection.execute(well).scalar()
-        later = canaries.c.seq > last_well if last_well is not None else true()
-        first = (
-            select(canaries.c.started_wall)
-            .where(mine, later, canaries.c.verdict == Verdict.FAIL.value)
-            .order_by(canaries.c.seq)
-            .limit(1)
-        )
+        specifications = self.specifications().items()
+        elsewhere = [number for number, then in specifications if then.name == check and then.path != path]
+        failing = canaries.c.verdict == Verdict.FAIL.value
+        ends = canaries.c.verdict.in_(_WELL) | (failing & canaries.c.spec.in_(elsewhere))
+        last = select(canaries.c.seq).where(mine, ends).order_by(canaries.c.seq.desc()).limit(1)
+        last_end = self.connection.execute(last).scalar()
+        later = canaries.c.seq > last_end if last_end is not None else true()
+        first = select(canaries.c.started_wall).where(mine, later, failing).order_by(canaries.c.seq).limit(1)
         return self.connection.execute(first).scalar()
 
     def runs(self, until: float) -> Sequence[RunRecord]:
@@ -338,6 +338,6 @@ def _turn(of: Any) -> Sequence[ColumnElement[Any]]:
     return [of.c.seq, of.c.name, of.c.id, of.c.started_wall, concluded, of.c.verdict, of.c.outcome, of.c.reasons]
 
 
-def _turned(path: str, values: Sequence[Any]) -> TurnRecord:
+def _turned(path: str, values: Sequence[Any], *, moved: bool = False) -> TurnRecord:
     seq, name, canary, started, concluded, judged, outcome, reasons = values
-    return TurnRecord(name, path, seq, canary, started, concluded, judged, outcome, json.loads(reasons or "[]"))
+    return TurnRecord(name, path, seq, canary, started, concluded, judged, outcome, json.loads(reasons or "[]"), moved)

@@ -18,7 +18,7 @@ from agent.ledger.cases import CanaryRecord, CaseFile
 from agent.ledger.schema import canaries, failed, runs, specs, standings
 from agent.ledger.silences import Silence
 from agent.ledger.snapshot import Snapshot, take_standings
-from checks.core.model import Check, Verdict
+from checks.core.model import Verdict
 
 _LOWEST = -(2**62)
 
@@ -33,8 +33,9 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """The next decided canary of the same check after a failure."""
+    """The next decided canary of the same check after a failure; the check may have moved to another path meanwhile."""
 
+    path: str
     seq: int
     canary: str
     started: float
@@ -111,7 +112,7 @@ class Questions:
 
     def newest_failures(self, since: float, limit: int) -> Sequence[Failure]:
         """Read the failing canaries that were started after *since* (Unix time), the newest *limit*, oldest first."""
-        after = canaries.alias()
+        after, moved = canaries.alias(), specs.alias()
         columns = (after.c.id, after.c.started_wall, after.c.started_at, after.c.concluded_at, after.c.verdict)
         rows = self.connection.execute(
             select(
@@ -123,18 +124,19 @@ class Questions:
                 canaries.c.outcome,
                 canaries.c.reasons,
                 specs.c.check,
+                moved.c.check.label("after_check"),
                 after.c.seq.label("after_seq"),
                 after.c.outcome.label("after_outcome"),
                 *(column.label(f"after_{column.name}") for column in columns),
             )
             .join(specs, specs.c.id == canaries.c.spec)
             .outerjoin(after, after.c.seq == streaks.next_decided())
+            .outerjoin(moved, moved.c.id == after.c.spec)
             .where(failed, canaries.c.started_wall >= since)
             .order_by(canaries.c.started_wall.desc())
             .limit(limit)
         ).all()
-        checks = {check: records.load_check(check) for check in {row.check for row in rows}}
-        return [_failure(row, checks[row.check]) for row in reversed(rows)]
+        return [_failure(row) for row in reversed(rows)]
 
     def failing_since(self) -> Mapping[str, float]:
         """Tell, for each check whose newest decided canaries failed, when the first of them was started."""
@@ -145,10 +147,11 @@ class Questions:
         return self.connection.execute(select(runs.c.id).where(runs.c.simulated).limit(1)).first() is not None
 
 
-def _failure(row: Row[Any], check: Check) -> Failure:
-    after = None
+def _failure(row: Row[Any]) -> Failure:
+    check, after = records.load_check(row.check), None
     if row.after_seq is not None:
         after = Turn(
+            path=records.load_check(row.after_check).path,
             seq=row.after_seq,
             canary=row.after_id,
             started=row.after_started_wall,

@@ -111,7 +111,10 @@ class RefusalCount:
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """One canary at which the story of its check turns: a failure, or the first decided one after failures."""
+    """One canary at which the story of a check on `path` turns: a failure, or the first decided one after failures.
+
+    With `moved` the latter is of another path, to which the check was moved meanwhile.
+    """
 
     check: str
     path: str
@@ -122,3 +125,4 @@ class TurnRecord:
     verdict: str
     outcome: str
     reasons: Sequence[str]
+    moved: bool = False

@@ -27,7 +27,7 @@ from agent.report.figures import (
     part_of,
     verdict_words,
 )
-from agent.report.incidents import Found, Incident, Judged
+from agent.report.incidents import Found, Incident, Judged, OnPath
 from agent.report.period import Period
 from agent.report.refusals import top_refusals
 from agent.report.tally import PathTally, Tally
@@ -45,12 +45,12 @@ _LONGEST_TEXT = 300
 class Wishes:
     """What a report is to hold things against.
 
-    `checks` names those that the settings have; None where that makes no difference. `objective` is the share that is
+    `checks` are those that the settings have; None where that makes no difference. `objective` is the share that is
     to be on time, `after` how many failures in a row make an incident, `ahead` what is known to end, and `progress` is
     called with how many canaries are counted, of how many.
     """
 
-    checks: Collection[str] | None = None
+    checks: Collection[Check] | None = None
     objective: float = 0.99
     after: int = 2
     ahead: Sequence[Ahead] = ()
@@ -109,20 +109,29 @@ def _tally(history: History, span: Span, tally: Tally, holes: Holes, tell: Calla
 
 
 def _incidents(history: History, span: Span, wishes: Wishes) -> Found:
-    lives: dict[str, list[Judged]] = {}
-    paths: dict[str, str] = {}
-    since: dict[str, float] = {}
+    lives: dict[OnPath, list[Judged]] = {}
+    since: dict[OnPath, float] = {}
     for turn in history.turns(span):
-        life = lives.setdefault(turn.check, [])
+        tested = OnPath(turn.check, turn.path)
+        life = lives.setdefault(tested, [])
         if not life:
-            paths[turn.check] = turn.path
-            began = history.failing_since(turn.check, turn.seq)
-            since |= {} if began is None else {turn.check: began}
+            began = history.failing_since(turn.check, turn.path, turn.seq)
+            since |= {} if began is None else {tested: began}
         words = "; ".join(told(turn.reasons))[:_LONGEST_TEXT]
-        made_up = turn.seq < 0
-        life.append(Judged(turn.canary, turn.started, turn.concluded, turn.verdict, turn.outcome, words, made_up))
-    known = lives if wishes.checks is None else wishes.checks
-    return incidents.find(lives, paths, after=wishes.after, failing_since=since, known=known)
+        life.append(
+            Judged(
+                canary=turn.canary,
+                started=turn.started,
+                concluded=turn.concluded,
+                verdict=turn.verdict,
+                outcome=turn.outcome,
+                words=words,
+                simulated=turn.seq < 0,
+                moved=turn.moved,
+            )
+        )
+    known = lives if wishes.checks is None else {OnPath(one.name, one.path) for one in wishes.checks}
+    return incidents.find(lives, after=wishes.after, failing_since=since, known=known)
 
 
 def _paths(history: History, period: Period, tally: Tally, wishes: Wishes) -> Iterable[PathFigures]:

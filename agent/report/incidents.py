@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
+from typing import NamedTuple
 
 from agent.words import OUTCOMES
 from checks.core.model import Outcome, Verdict
@@ -16,9 +17,19 @@ from checks.knowledge import read_statement
 _SAME = 1800.0  # seconds: what fails again sooner after it was mended was not mended
 
 
+class OnPath(NamedTuple):
+    """Whose life it is: a check is another one on each path that it tests."""
+
+    check: str
+    path: str
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One canary in the life of its check; moments in Unix time."""
+    """One canary in the life of its check; moments in Unix time.
+
+    With `moved` it is one of the same check on another path, which ends the life on this one for the time being.
+    """
 
     canary: str
     started: float
@@ -27,6 +38,7 @@ class Judged:
     outcome: str
     words: str
     simulated: bool = False
+    moved: bool = False
 
     @property
     def cause(self) -> tuple[object, ...]:
@@ -45,10 +57,10 @@ class Incident:
     """A time in which a path failed. Moments are Unix time, of the canaries' start; `detected` is a conclusion.
 
     `ended` is when the first canary that did well again was started; None while it lasts. Where the check was taken
-    out of the settings while it failed, it is when the last failure was concluded, and `removed` tells that nobody has
-    seen it mended. `detected` is when the
-    failure that made it an incident was concluded, and `began` when the first failing canary was started, which may
-    be before the period. `runs` counts the runs of failures that it joins.
+    out of the settings or moved to another path while it failed, it is when the last failure was concluded, and
+    `removed` tells that nobody has seen it mended. `detected` is when the failure that made it an incident was
+    concluded, and `began` when the first failing canary was started, which may be before the period. `runs` counts the
+    runs of failures that it joins.
 
     `outcome`, `words` and `canary` are of the newest failure while it lasts, for that is what has to be mended; once
     it is over, of the newest one with the most frequent cause. `began_as` says how it began where that was another
@@ -119,32 +131,31 @@ class _Run:
 
 
 def find(
-    lives: Mapping[str, Sequence[Judged]],
-    paths: Mapping[str, str],
+    lives: Mapping[OnPath, Sequence[Judged]],
     *,
     after: int,
-    failing_since: Mapping[str, float],
-    known: Container[str],
+    failing_since: Mapping[OnPath, float],
+    known: Container[OnPath],
 ) -> Found:
     """Find the incidents in the *lives* of the checks.
 
     Args:
-        lives: per check, in order of start, the failures and the first good canary after each run of them.
-        paths: the path of each check.
+        lives: of each check on each path, in order of start, the failures and what came after each run of them: the
+            first good canary, or the first one after the check moved.
         after: how many failures in a row make an incident.
-        failing_since: for checks that were failing when the period began, when the run of failures had begun.
-        known: the checks that the settings have. Nothing will end a run of any other: it is over with its last failure.
+        failing_since: for those that were failing when the period began, when the run of failures had begun.
+        known: those that the settings have. Nothing will end a run of any other: it is over with its last failure.
     """
     runs: list[_Run] = []
     single = 0
-    for check, life in lives.items():
-        began = failing_since.get(check)
-        for failures, recovery in _split(life):
+    for tested, life in lives.items():
+        began = failing_since.get(tested)
+        for failures, turn in _split(life):
             if began is None and len(failures) < after:
                 single += len(failures)
             else:
-                ended = _ended(failures, recovery, removed=check not in known)
-                runs.append(_run(paths[check], check, failures, ended, after, began))
+                ended = _ended(failures, turn, removed=tested not in known)
+                runs.append(_run(tested, failures, ended, after, began))
             began = None
     return Found(sorted(map(_incident, _together(runs)), key=attrgetter("began")), single)
 
@@ -152,7 +163,7 @@ def find(
 def _split(life: Iterable[Judged]) -> Iterable[tuple[list[Judged], Judged | None]]:
     failures: list[Judged] = []
     for one in life:
-        if one.verdict == Verdict.FAIL:
+        if one.verdict == Verdict.FAIL and not one.moved:
             failures.append(one)
         elif failures:
             yield failures, one
@@ -161,16 +172,15 @@ def _split(life: Iterable[Judged]) -> Iterable[tuple[list[Judged], Judged | None
         yield failures, None
 
 
-def _ended(failures: Sequence[Judged], recovery: Judged | None, *, removed: bool) -> tuple[float | None, bool]:
+def _ended(failures: Sequence[Judged], turn: Judged | None, *, removed: bool) -> tuple[float | None, bool]:
     """Tell when a run was over, None while it lasts, and whether that is because nobody tests it any more."""
-    if recovery is not None:
-        return recovery.started, False
-    return (failures[-1].concluded, True) if removed else (None, False)
+    if turn is not None and not turn.moved:
+        return turn.started, False
+    return (failures[-1].concluded, True) if removed or turn is not None else (None, False)
 
 
 def _run(
-    path: str,
-    check: str,
+    tested: OnPath,
     failures: list[Judged],
     ended: tuple[float | None, bool],
     after: int,
@@ -178,8 +188,8 @@ def _run(
 ) -> _Run:
     decisive = failures[min(after, len(failures)) - 1] if began is None else failures[0]
     return _Run(
-        path=path,
-        checks=(check,),
+        path=tested.path,
+        checks=(tested.check,),
         failures=failures,
         runs=1,
         began=failures[0].started if began is None else began,

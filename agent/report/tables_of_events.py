@@ -54,7 +54,8 @@ def _incident_notes(incident: Incident, figures: Figures) -> Sequence[Note]:
     often = f"came and went {words.number(incident.runs)} times within {span}" if incident.runs > 1 else span
     found = [Note("Lasted", f"{often}; known after {words.seconds(incident.time_to_detect)}")]
     if incident.removed:
-        found.append(Note("Not tested since", "its check was taken out of the settings: nobody has seen it mended"))
+        why = "its check was taken out of the settings, or moved to another path: nobody has seen it mended"
+        found.append(Note("Not tested since", why))
     if incident.words:
         found.append(Note("In the server's words" if incident.outcome in _SAID else "What was found", incident.words))
     if incident.began_as:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent.ledger.pages import Failure
-from agent.report.incidents import Found, Incident, Judged, find
+from agent.report.incidents import Found, Incident, Judged, OnPath, find
 from agent.status import AgentView
 from agent.words import told
 from checks.core.model import Outcome
@@ -26,30 +26,28 @@ def recent(failures: Sequence[Failure], failing_since: Mapping[str, float], view
         failing_since: for each check that is failing, when that began; it may be before the oldest of *failures*.
         view: it knows the checks of the settings, and how many failures in a row make an incident.
     """
-    lives: dict[str, list[Judged]] = {}
-    paths: dict[str, str] = {}
+    lives: dict[OnPath, list[Judged]] = {}
     told_of: dict[str, Failure] = {}
     for one in failures:
-        life = lives.setdefault(one.check, [])
-        paths.setdefault(one.check, one.path)
+        life = lives.setdefault(OnPath(one.check, one.path), [])
         words = "; ".join(told(one.reasons))
         life.append(Judged(one.canary, one.started, one.concluded, "fail", one.outcome, words, simulated=one.seq < 0))
         told_of[one.canary] = one
-        if one.after is not None and one.after.verdict != "fail":
-            turn = one.after
-            life.append(Judged(turn.canary, turn.started, turn.concluded, turn.verdict, turn.outcome, ""))
+        turn = one.after
+        if turn is not None and ((moved := turn.path != one.path) or turn.verdict != "fail"):
+            life.append(Judged(turn.canary, turn.started, turn.concluded, turn.verdict, turn.outcome, "", moved=moved))
     cut = {
-        check: failing_since[check]
-        for check, life in lives.items()
-        if check in failing_since and failing_since[check] < life[0].started and _one_run(life)
+        tested: since
+        for tested, life in lives.items()
+        if (since := failing_since.get(tested.check)) is not None and since < life[0].started and _one_run(life)
     }
-    known = {one.check.name for one in view.checks} if view.applied else lives
-    found = find(lives, paths, after=view.alert_after, failing_since=cut, known=known)
+    known = {OnPath(one.check.name, one.check.path) for one in view.checks} if view.applied else lives
+    found = find(lives, after=view.alert_after, failing_since=cut, known=known)
     return replace(found, incidents=[_explained(one, told_of[one.canary]) for one in found.incidents])
 
 
 def _one_run(life: Sequence[Judged]) -> bool:
-    return all(one.verdict == "fail" for one in life)
+    return all(one.verdict == "fail" and not one.moved for one in life)
 
 
 def _explained(incident: Incident, of: Failure) -> Incident:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.report import incidents
-from agent.report.incidents import Judged
+from agent.report.incidents import Judged, OnPath
 
 PATHS = {"relay": "relay", "relay-b": "relay", "direct": "direct"}
 
@@ -19,8 +19,18 @@ def life(verdicts, *, begin=0.0, every=60.0, outcome="rejected"):
     return [Judged(f"c{at:g}", at, at + 5, words[one], outcome, "no") for at, one in zip(starts, verdicts, strict=True)]
 
 
+def usual(check):
+    """A check on the path that it has had all along."""
+    return OnPath(check, PATHS[check])
+
+
 def find(lives, *, after=2, failing_since=None, known=PATHS):
-    return incidents.find(lives, PATHS, after=after, failing_since=failing_since or {}, known=known)
+    return incidents.find(
+        {usual(check): life for check, life in lives.items()},
+        after=after,
+        failing_since={usual(check): since for check, since in (failing_since or {}).items()},
+        known={usual(check) for check in known},
+    )
 
 
 def edges(found):

@@ -104,7 +104,7 @@ async def test_an_incident_of_a_check_that_was_taken_out_of_the_settings_is_not_
 
     assert "open path" not in page.text
     assert "no longer tested path submission: authentication failed" in page.text
-    assert "its check was taken out of the settings: nobody has seen it mended" in page.text
+    assert "its check was taken out of the settings, or moved to another path: nobody has seen it mended" in page.text
     assert "over path relay: rejected" in page.text
     assert (first["path"], first["removed"], first["ended"] is None) == ("submission", True, False)
 
