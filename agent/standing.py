@@ -52,7 +52,7 @@ def stand_check(
         blind: why its mailbox cannot be read, where that is known.
     """
     standing = snapshot.newest_of(check)
-    in_flight = snapshot.in_flight.get(check.name, InFlight())
+    in_flight = snapshot.in_flight_of(check)
     facts = snapshot.standing_of(check)
     found, reason = verdict.current(facts, now_at)
     return CheckNow(
@@ -96,7 +96,7 @@ def _since(check: Check, snapshot: Snapshot, facts: Standing, reason: str) -> fl
     if reason == verdict.UNCONCLUDED:
         return None if facts.concluded_at is None else facts.concluded_at + facts.stale_after
     standing = snapshot.newest_of(check)
-    oldest_at = snapshot.in_flight.get(check.name, InFlight()).oldest_at
+    oldest_at = snapshot.in_flight_of(check).oldest_at
     if reason and (not facts.overdue or oldest_at is None):
         return None
     if reason and oldest_at is not None:  # overdue: the oldest became so first

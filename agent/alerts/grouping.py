@@ -132,6 +132,7 @@ def _member(ill: Ill, scene: Scene) -> Member:
         since=min(since, scene.now),
         lasted=lasted,
         counted=lasted,
+        of=ill.check,
     )
 
 
@@ -159,16 +160,19 @@ def _counted(member: Member, ill: Ill) -> Member:
 
 def _refreshed(incident: Incident, lasting: Mapping[Key, Ill], scene: Scene) -> Incident:
     """Bring the members up to date: how bad they are now, and which of them are over."""
-    newest = {one.check.name: one.newest for one in scene.checks}
+    now = {one.check.name: one for one in scene.checks}
     mended, members = incident.mended, []
     for member in incident.members:
+        signs, ill = now.get(member.check), lasting.get(_key(member))
         if member.recovered is not None:
             members.append(member)
-        elif (ill := lasting.get(_key(member))) is not None:
+        elif signs is None or not member.concerns(signs.check):
+            members.append(replace(member, recovered=scene.now, gone=True))
+        elif ill is not None:
             members.append(_counted(replace(member, kind=ill.kind), ill))
         else:
-            mended = max(mended, newest.get(member.check, 0))
-            members.append(replace(member, recovered=scene.now, gone=member.check not in scene.names))
+            mended = max(mended, signs.newest)
+            members.append(replace(member, recovered=scene.now))
     return replace(incident, members=tuple(members), mended=mended)
 
 

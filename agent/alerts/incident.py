@@ -7,16 +7,18 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter
 
-from checks.core.model import Verdict
+from checks.core import verdict
+from checks.core.model import Check, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A check in an incident, for one kind of trouble. Moments are Unix time; `recovered` is None while it lasts.
 
-    `gone` tells that it is over only because the settings do not have the check any more. Where it is that nobody
-    knows, agents have seen that for `lasted` seconds (None: written by an earlier version), and the one that ran last
-    for `counted` of them. Both are whole minutes, so that they are not written down every few seconds.
+    `of` is the check as it was when this began (None: written by an earlier version), and `gone` tells that it is over
+    only because the settings do not have the check any more, or another one by its name. Where it is that nobody knows,
+    agents have seen that for `lasted` seconds (None: written by an earlier version), and the one that ran last for
+    `counted` of them. Both are whole minutes, so that they are not written down every few seconds.
     """
 
     check: str
@@ -28,6 +30,13 @@ class Member:
     gone: bool = False
     lasted: float | None = None
     counted: float = 0.0
+    of: Check | None = None
+
+    def concerns(self, check: Check) -> bool:
+        """Tell whether it is trouble of *check* as it is now, and not of another one that had its name."""
+        if self.check != check.name:
+            return False
+        return self.path == check.path if self.of is None else verdict.proves(self.of, check)
 
     @property
     def unknown(self) -> bool:

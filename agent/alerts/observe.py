@@ -9,7 +9,7 @@ from datetime import datetime
 from agent.alerts.policy import Policy
 from agent.alerts.scene import Place, Scene
 from agent.alerts.signs import KINDS, UNKNOWN_AFTER, Signs
-from agent.ledger import InFlight, Silence, Snapshot
+from agent.ledger import Silence, Snapshot
 from agent.ledger.alerting import Reading
 from agent.status import AgentView, MailboxView
 from checks.core import verdict
@@ -25,12 +25,13 @@ _AWAY = 60.0
 class Observer:
     """Looks at the agent again and again, and remembers since when nobody knows. Moments on the steady timeline.
 
-    `blind_at` is since when each mailbox cannot be read, `unknown_at` since when it is not known how each check stands.
-    It looks since `began_at` without a break, last at `looked_at`.
+    `blind_at` is since when each mailbox cannot be read, `unknown_at` since when it is not known how each of `checks`
+    stands, which are as they were at the last look. It looks since `began_at` without a break, last at `looked_at`.
     """
 
     blind_at: dict[str, float] = field(default_factory=dict)
     unknown_at: dict[str, float] = field(default_factory=dict)
+    checks: Sequence[Check] = ()
     began_at: float | None = None
     looked_at: float = 0.0
 
@@ -39,7 +40,9 @@ class Observer:
         began_at = self._began_at(view)
         checks = [one.check for one in view.checks]
         _keep(self.blind_at, {one.name for one in view.mailboxes})
-        _keep(self.unknown_at, {one.name for one in checks})
+        known = {one.name: one for one in self.checks}
+        _keep(self.unknown_at, {one.name for one in checks if verdict.proves(known.get(one.name, one), one)})
+        self.checks = checks
         blind = {one.name: self._blind_for(one, view, reading.snapshot, began_at) for one in view.mailboxes}
         return Scene(
             site=view.site,
@@ -103,18 +106,18 @@ class Observer:
         snapshot = reading.snapshot
         found, _ = verdict.current(snapshot.standing_of(check), view.now_at)
         blind_for = blind.get(check.mailbox)
-        standing = snapshot.standings.get(check.name)
-        in_flight = snapshot.in_flight.get(check.name)
-        overdue = in_flight.overdue if in_flight is not None and found is not Verdict.UNKNOWN else 0
+        standing, in_flight = snapshot.newest_of(check), snapshot.in_flight_of(check)
+        overdue = in_flight.overdue if found is not Verdict.UNKNOWN else 0
+        oldest_at = in_flight.oldest_at
         signs = Signs(
             check=check,
             verdict=found,
             overdue=overdue,
-            overdue_since=_overdue_since(overdue, snapshot, check, view.wall_offset),
+            overdue_since=oldest_at + view.wall_offset if overdue and oldest_at is not None else None,
             blind_for=blind_for,
             unknown_for=self._unknown_for(check, snapshot, view, blind_for),
         )
-        if standing is None or (standing.check is not None and not verdict.proves(standing.check, check)):
+        if standing is None:
             return signs  # what came of another check by the same name says nothing about this one
         return Signs(
             check=check,
@@ -158,7 +161,7 @@ def _in_time(check: Check, snapshot: Snapshot, now_at: float) -> float | None:
 
     None, too, where the newest that is concluded came to nothing: what is known is that nobody could know.
     """
-    oldest_at = snapshot.in_flight.get(check.name, InFlight()).oldest_at
+    oldest_at = snapshot.in_flight_of(check).oldest_at
     if oldest_at is None or snapshot.standing_of(check).newest is Verdict.UNKNOWN:
         return None
     return oldest_at if now_at - oldest_at < check.limits.late_after else None
@@ -168,10 +171,3 @@ def _mailbox(one: MailboxView) -> Place:
     status = one.status
     words = "" if status.up else ": ".join(part for part in (status.reason, status.detail) if part)
     return Place(one.kind, one.endpoint.host, one.endpoint.port, words)
-
-
-def _overdue_since(overdue: int, snapshot: Snapshot, check: Check, offset: float) -> float | None:
-    in_flight = snapshot.in_flight.get(check.name)
-    if not overdue or in_flight is None or in_flight.oldest_at is None:
-        return None
-    return in_flight.oldest_at + offset

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from agent.alerts.correlation import correlate
 from agent.alerts.grouping import Grouped, NewId, group
-from agent.alerts.incident import Incident
+from agent.alerts.incident import Incident, Member
 from agent.alerts.page import Affected, Event, Page
 from agent.alerts.policy import Policy, Route, rank
 from agent.alerts.scene import Scene
@@ -88,7 +88,7 @@ def decide(
 
 
 def _ills(signs: Signs, before: Sequence[Incident], policy: Policy) -> list[Ill]:
-    mine = [one for incident in before for one in incident.ill if one.check == signs.check.name]
+    mine = [one for incident in before for one in incident.ill if one.concerns(signs.check)]
     kinds = {one.kind for one in mine}
     was = {kind: kind in kinds for kind in KINDS}
     was[Verdict.WARN] |= was[Verdict.FAIL]  # what fails is not as it should be
@@ -167,7 +167,7 @@ def _note(incident: Incident, event: Event, last: Told | None, grouped: Grouped)
     elif incident.closed is None:
         parts.append(f"It does not fail any more, but is not well yet: {incident.story.title}.")
     elif all(one.gone for one in incident.members if one.recovered == incident.closed):
-        parts.append("The settings do not have the check any more: nothing has shown that it is well.")
+        parts.append("The settings do not have the check as it was any more: nothing has shown that it is well.")
     if last is not None and not last.sent:
         parts.append("This channel took no page while it lasted, so nobody was told here.")
     return " ".join(parts)
@@ -200,18 +200,18 @@ def compose(incident: Incident, event: Event, scene: Scene, policy: Policy, *, s
 def _affected(incident: Incident, scene: Scene) -> tuple[Affected, ...]:
     signs = {one.check.name: one for one in scene.checks}
     return tuple(
-        Affected(check=one.check, path=one.path, state=_state(one.recovered is not None, signs.get(one.check)))
+        Affected(check=one.check, path=one.path, state=_state(one, signs.get(one.check)))
         for one in sorted(incident.members, key=lambda member: (member.path, member.check))
     )
 
 
-def _state(recovered: bool, signs: Signs | None) -> str:
-    if signs is None:
+def _state(member: Member, signs: Signs | None) -> str:
+    if signs is None or not member.concerns(signs.check):
         return "no longer configured"
     problem, in_a_row = signs.problems.get(signs.verdict), signs.streaks.get(signs.verdict, 0)
     if problem is not None and in_a_row:
         return f"{signs.verdict.value}, {OUTCOMES[problem.outcome]}{f', {in_a_row} in a row' if in_a_row > 1 else ''}"
-    if recovered and signs.verdict is not Verdict.PASS:
+    if member.recovered is not None and signs.verdict is not Verdict.PASS:
         return f"{signs.verdict.value} now"
     return signs.verdict.value
 

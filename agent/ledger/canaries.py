@@ -37,6 +37,17 @@ _STANDING = (
     .outerjoin(specs, specs.c.id == canaries.c.spec)
     .where(standings.c.name == bindparam("name"))
 )
+_SEEN_LATER = (
+    select(canaries.c.seq)
+    .where(
+        canaries.c.name == bindparam("check"),
+        canaries.c.seq > bindparam("after"),
+        canaries.c.end_to_end.is_not(None),
+        canaries.c.outcome.in_(sorted(verdict.SEEN)),
+    )
+    .limit(1)
+)
+_UNSEEN = dict.fromkeys(("end_to_end", "observation_gap", "scl", "servers"))
 _STAND = update(standings).where(standings.c.name == bindparam("check"))
 
 
@@ -222,18 +233,24 @@ def _observe(transaction: Transaction, name: str, method: str, conclusion: Concl
 def _stand(connection: Connection, check: Check, seq: int, conclusion: Conclusion, at: float) -> None:
     """Move the standing of *check*, as it was when the canary started.
 
-    Outcome and verdict are those of the newest-started concluded canary. What stood of another check by the same name
-    ends with the first one of this check.
+    Outcome and verdict are those of the newest-started concluded canary, latencies and what servers say those of the
+    newest-started one that was seen. What stood of another check by the same name ends with the first canary of this
+    one that concludes; what the other's canaries come to later changes nothing.
     """
     row = connection.execute(_STANDING, {"name": check.name}).one_or_none()
-    values: dict[str, Any] = {**streaks.move(connection, check.name, seq, conclusion.verdict, row)}
     newest = row is None or seq > row.seq
     goes_on = row is not None and (row.check is None or verdict.proves(records.load_check(row.check), check))
-    if conclusion.verdict == "pass" and (newest or goes_on):
+    if not newest and not goes_on:
+        return
+    values: dict[str, Any] = {}
+    if row is not None and not goes_on:
+        values |= {**_UNSEEN, "passed_at": None, **streaks.anew(connection, check, after=row.seq, before=seq)}
+    known = values if row is None else {**row._asdict(), **values}
+    values |= streaks.move(connection, check, seq, conclusion.verdict, known)
+    if conclusion.verdict == "pass":
         values["passed_at"] = at
-    elif newest and not goes_on:
-        values["passed_at"] = None
-    if conclusion.end_to_end is not None and conclusion.outcome in verdict.SEEN:
+    seen = conclusion.end_to_end is not None and conclusion.outcome in verdict.SEEN
+    if seen and (newest or not _seen_later(connection, check.name, seq)):
         values |= {"end_to_end": conclusion.end_to_end, "observation_gap": conclusion.observation_gap}
         told = servers.read(connection, conclusion.canary)
         values["scl"] = told[1] if told else None
@@ -253,3 +270,8 @@ def _stand(connection: Connection, check: Check, seq: int, conclusion: Conclusio
         connection.execute(insert(standings).values(name=check.name, **values))
     elif values:
         connection.execute(_STAND, {"check": check.name, **values})
+
+
+def _seen_later(connection: Connection, name: str, seq: int) -> bool:
+    """Tell whether a canary of check *name* that was started after number *seq* was seen."""
+    return connection.execute(_SEEN_LATER, {"check": name, "after": seq}).first() is not None

@@ -215,7 +215,7 @@ standings = Table(
     Column("end_to_end", Double),
     Column("observation_gap", Double),
     Column("scl", Integer),
-    Column("servers", Text),  # what the servers' clocks say of the canary that was seen last
+    Column("servers", Text),  # what the servers' clocks say of the newest canary that was seen
     *streak_columns,
 )
 

@@ -61,8 +61,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckStanding:
-    """The newest-started concluded canary of a check, and its last figures.
+    """The newest-started concluded canary of a check, and what the newest-started one that was seen measured.
 
+    The latter may be an older one: `end_to_end`, `observation_gap`, `scl` and `servers` stay while mail is lost.
     `streaks` tells how many canaries in a row, in order of start, were at least as bad as `warn` and `fail`; those
     with `unknown` have a row of their own. `problems` has the newest-started canary of each verdict but `pass`.
     `check` is the check as it was when that canary started; None where that is not on record any more. `seq` is the
@@ -86,23 +87,25 @@ class CheckStanding:
     seq: int = 0
 
     def server_times(self) -> ServerTimes | None:
-        """Read what the servers' clocks say of the canary that was seen last; None where nothing is known."""
+        """Read what the servers' clocks say of the newest canary that was seen; None where nothing is known."""
         return None if self.servers is None else records.load(ServerTimes, self.servers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight:
-    """What a check has on its way."""
+    """What a check has on its way, of canaries that were started while it was as `check` says; None: as it is now."""
 
     count: int = 0
     oldest_at: float | None = None
     overdue: int = 0
+    check: Check | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The whole picture. `looked_at` is, per mailbox, when its oldest folder was last looked into completely.
 
+    `in_flight` has, by the name of the check, what is on its way, apart for each way in which the check was configured.
     `began_wall` is since when the ledger counts, as Unix time; None before the first run.
     `outboxes` tells how the channels of alerts do, by name. `blind` has, per mailbox, the newest times in which one of
     its folders was not looked into for longer than usual, as beginning and end, the newest first.
@@ -112,7 +115,7 @@ class Snapshot:
     histograms: Sequence[Histogram] = ()
     bounds: Sequence[float] = ()
     standings: Mapping[str, CheckStanding] = field(default_factory=dict)
-    in_flight: Mapping[str, InFlight] = field(default_factory=dict)
+    in_flight: Mapping[str, Sequence[InFlight]] = field(default_factory=dict)
     looked_at: Mapping[str, float | None] = field(default_factory=dict)
     blind: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     began_wall: float | None = None
@@ -124,6 +127,17 @@ class Snapshot:
         another = newest is not None and newest.check is not None and not verdict.proves(newest.check, check)
         return None if another else newest
 
+    def in_flight_of(self, check: Check) -> InFlight:
+        """Tell what *check* has on its way; what another check by the same name has says nothing about this one."""
+        known = self.in_flight.get(check.name, ())
+        mine = [one for one in known if one.check is None or verdict.proves(one.check, check)]
+        return InFlight(
+            count=sum(one.count for one in mine),
+            oldest_at=min((one.oldest_at for one in mine if one.oldest_at is not None), default=None),
+            overdue=sum(one.overdue for one in mine),
+            check=check,
+        )
+
     def standing_of(self, check: Check) -> Standing:
         """Put together what the current verdict of *check* depends on."""
         newest = self.newest_of(check)
@@ -131,7 +145,7 @@ class Snapshot:
             newest=None if newest is None else Verdict(newest.verdict),
             concluded_at=None if newest is None else newest.concluded_at,
             looked_at=self.looked_at.get(check.mailbox),
-            overdue=self.in_flight.get(check.name, InFlight()).overdue,
+            overdue=self.in_flight_of(check).overdue,
             every=check.limits.every,
             late_after=check.limits.late_after,
         )
@@ -168,7 +182,13 @@ def take_standings(connection: Connection) -> Snapshot:
 
 
 def _standings(connection: Connection) -> dict[str, CheckStanding]:
-    problems = _problems(connection)
+    rows = connection.execute(
+        select(standings, specs.c.check)
+        .outerjoin(canaries, canaries.c.id == standings.c.canary)
+        .outerjoin(specs, specs.c.id == canaries.c.spec)
+    ).all()
+    checks = {row.name: records.load_check(row.check) for row in rows if row.check is not None}
+    problems = _problems(connection, checks)
     return {
         row.name: CheckStanding(
             canary=row.canary,
@@ -184,22 +204,29 @@ def _standings(connection: Connection) -> dict[str, CheckStanding]:
             streaks={kind: getattr(row, f"{kind}_streak") for kind in streaks.MEMBERS},
             problems=problems[row.name],
             servers=row.servers,
-            check=None if row.check is None else records.load_check(row.check),
+            check=checks.get(row.name),
             seq=row.seq,
         )
-        for row in connection.execute(
-            select(standings, specs.c.check)
-            .outerjoin(canaries, canaries.c.id == standings.c.canary)
-            .outerjoin(specs, specs.c.id == canaries.c.spec)
-        )
+        for row in rows
     }
 
 
-def _problems(connection: Connection) -> dict[str, dict[Verdict, Problem]]:
+def _problems(connection: Connection, checks: Mapping[str, Check]) -> dict[str, dict[Verdict, Problem]]:
+    """Read the newest problems of *checks*, each as it was when its newest canary started.
+
+    Where a check began anew, the places in its row are of a canary of the one before: that is no problem of it.
+    """
     found: dict[str, dict[Verdict, Problem]] = defaultdict(dict)
     for kind in streaks.MEMBERS:
-        newest = select(canaries).join(standings, standings.c[f"{kind}_newest"] == canaries.c.seq)
+        newest = (
+            select(canaries, specs.c.check)
+            .join(standings, standings.c[f"{kind}_newest"] == canaries.c.seq)
+            .join(specs, specs.c.id == canaries.c.spec)
+        )
         for row in connection.execute(newest):
+            now = checks.get(row.name)
+            if now is not None and not verdict.proves(records.load_check(row.check), now):
+                continue
             found[row.name][kind] = Problem(
                 canary=row.id,
                 seq=row.seq,
@@ -211,7 +238,7 @@ def _problems(connection: Connection) -> dict[str, dict[Verdict, Problem]]:
     return found
 
 
-def _in_flight(connection: Connection) -> dict[str, InFlight]:
+def _in_flight(connection: Connection) -> dict[str, list[InFlight]]:
     looked = (
         select(
             folders.c.mailbox,
@@ -225,18 +252,24 @@ def _in_flight(connection: Connection) -> dict[str, InFlight]:
     overdue = and_(canaries.c.late_at <= looked.c.looked_at, canaries.c.started_at >= looked.c.since_at)
     # Grouped by an expression: for the name itself SQLite walks through all canaries, not only those in flight.
     name = canaries.c.name.concat("").label("name")
-    rows = connection.execute(
+    flying = (
         select(
             name,
+            canaries.c.spec,
             func.count().label("number"),
             func.min(canaries.c.started_at).label("oldest_at"),
             func.sum(case((overdue, 1), else_=0)).label("overdue"),
         )
         .join(looked, looked.c.mailbox == canaries.c.mailbox, isouter=True)
         .where(canaries.c.outcome.is_(None))
-        .group_by(name)
+        .group_by(name, canaries.c.spec)
+        .subquery()
     )
-    return {row.name: InFlight(count=row.number, oldest_at=row.oldest_at, overdue=row.overdue) for row in rows}
+    found: dict[str, list[InFlight]] = defaultdict(list)
+    for row in connection.execute(select(flying, specs.c.check).join(specs, specs.c.id == flying.c.spec)):
+        check = records.load_check(row.check)
+        found[row.name].append(InFlight(count=row.number, oldest_at=row.oldest_at, overdue=row.overdue, check=check))
+    return found
 
 
 def _blind(connection: Connection, mailbox: str) -> Sequence[tuple[float, float]]:

@@ -2,6 +2,9 @@
 
 A row runs in order of start, while conclusions come in any order: a refusal is known at once, a loss only after
 `lost_after`. So each kind of streak remembers the newest-started canary that broke it, and counts those behind it.
+
+Canaries of a check that tested something else, by the same name, neither count nor break: moved to another path, a
+check begins with nothing.
 """
 
 from __future__ import annotations
@@ -9,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, ScalarSelect, bindparam, func, select
+from sqlalchemy import Connection, ScalarSelect, bindparam, func, select
 
-from agent.ledger.schema import canaries, standings
-from checks.core.model import Verdict
+from agent.ledger import records
+from agent.ledger.schema import canaries, specs, standings
+from checks.core import verdict as rules
+from checks.core.model import Check, Verdict
 
 MEMBERS: dict[Verdict, frozenset[Verdict]] = {
     Verdict.WARN: frozenset({Verdict.WARN, Verdict.FAIL}),
@@ -28,10 +33,26 @@ BREAKERS: dict[Verdict, frozenset[Verdict]] = {
 }
 """What ends each kind of streak. Not knowing ends none but its own beginning: it never hides a failure."""
 
-_SINCE = select(func.count()).where(
-    canaries.c.name == bindparam("check"),
-    canaries.c.seq > bindparam("after"),
-    canaries.c.verdict.in_(bindparam("members", expanding=True)),
+_OF_SPEC = specs.c.id == canaries.c.spec
+_SINCE = (
+    select(specs.c.check, func.count())
+    .join_from(canaries, specs, _OF_SPEC)
+    .where(
+        canaries.c.name == bindparam("check"),
+        canaries.c.seq > bindparam("after"),
+        canaries.c.verdict.in_(bindparam("members", expanding=True)),
+    )
+    .group_by(canaries.c.spec)
+)
+_BETWEEN = (
+    select(canaries.c.seq, specs.c.check)
+    .join_from(canaries, specs, _OF_SPEC)
+    .where(
+        canaries.c.name == bindparam("name"),
+        canaries.c.seq > bindparam("after"),
+        canaries.c.seq < bindparam("before"),
+    )
+    .order_by(canaries.c.seq.desc())
 )
 
 
@@ -47,35 +68,54 @@ def next_decided() -> ScalarSelect[int]:
     )
 
 
-def move(connection: Connection, name: str, seq: int, verdict: Verdict, before: Row[Any] | None) -> dict[str, int]:
-    """Work out the columns that change in the standing of check *name* when its canary *seq* is concluded.
+def anew(connection: Connection, check: Check, *, after: int, before: int) -> dict[str, int]:
+    """Make the columns with which *check* begins anew: its canary *before* is the first of it that concludes.
+
+    The newest canary of the check that had its name is number *after* or, where a later one has not concluded yet, that
+    one: what it comes to shall not count.
+    """
+    rows = connection.execute(_BETWEEN, {"name": check.name, "after": after, "before": before}).all()
+    others = (seq for seq, then in rows if not _proves(then, check))
+    newest = next(others, after)
+    return {
+        f"{kind}_{part}": value
+        for kind in MEMBERS
+        for part, value in (("streak", 0), ("after", newest), ("newest", newest))
+    }
+
+
+def move(connection: Connection, check: Check, seq: int, verdict: Verdict, known: Mapping[str, Any]) -> dict[str, int]:
+    """Work out the columns that change in the standing of *check* when its canary *seq* is concluded.
 
     Args:
         connection: in the transaction that concluded it.
-        name: of the check.
+        check: as it was when the canary was started.
         seq: the canary's place in the order of start.
         verdict: of the canary.
-        before: the standing as it was, None if there was none.
+        known: the columns of the standing as it was; none if there was none.
     """
     changed: dict[str, int] = {}
     for kind, members in MEMBERS.items():
-        streak = 0 if before is None else getattr(before, f"{kind}_streak")
-        after = 0 if before is None else getattr(before, f"{kind}_after")
-        if verdict is kind and (before is None or seq > getattr(before, f"{kind}_newest")):
+        streak, after, newest = (known.get(f"{kind}_{part}", 0) for part in ("streak", "after", "newest"))
+        if verdict is kind and seq > newest:
             changed[f"{kind}_newest"] = seq
         if seq <= after:
             continue
         if verdict in BREAKERS[kind]:
             changed[f"{kind}_after"] = seq
-            changed[f"{kind}_streak"] = streak and _count(connection, name, seq, members)
+            changed[f"{kind}_streak"] = streak and _count(connection, check, seq, members)
         elif verdict in members:
             changed[f"{kind}_streak"] = streak + 1
     return changed
 
 
-def _count(connection: Connection, name: str, after: int, members: frozenset[Verdict]) -> int:
-    values = {"check": name, "after": after, "members": sorted(members)}
-    return int(connection.execute(_SINCE, values).scalar_one())
+def _count(connection: Connection, check: Check, after: int, members: frozenset[Verdict]) -> int:
+    values = {"check": check.name, "after": after, "members": sorted(members)}
+    return sum(number for then, number in connection.execute(_SINCE, values) if _proves(then, check))
+
+
+def _proves(then: str, check: Check) -> bool:
+    return rules.proves(records.load_check(then), check)
 
 
 def began(connection: Connection, kind: Verdict) -> Mapping[str, float]:

@@ -62,7 +62,7 @@ def _concluded(picture: Picture) -> Iterator[Row]:
 )
 def _in_flight(picture: Picture) -> Iterator[Row]:
     for check in picture.checks:
-        yield (check.name, check.method), picture.in_flight(check).count
+        yield (check.name, check.method), picture.in_flight(check)
 
 
 @family(
@@ -92,13 +92,14 @@ def _duplicates(picture: Picture) -> Iterator[Row]:
 @family(
     "gauge",
     "oldest_in_flight_timestamp_seconds",
-    "Unix time at which the oldest canary without a conclusion was started; absent while none is in flight.",
+    "Unix time at which the oldest canary without a conclusion was started; absent while none of the check as it is"
+    " configured now is in flight.",
     *_CHECK,
     recorded=True,
 )
 def _oldest(picture: Picture) -> Iterator[Row]:
     for check in picture.checks:
-        oldest_at = picture.in_flight(check).oldest_at
+        oldest_at = picture.oldest_at(check)
         if oldest_at is not None:
             yield (check.name, check.method), picture.unix(oldest_at)
 
@@ -127,7 +128,7 @@ def _end_to_end(picture: Picture) -> Iterator[Row]:
 @family(
     "gauge",
     "end_to_end_last_seconds",
-    "End-to-end latency of the canary that was last seen; absent before the first.",
+    "End-to-end latency of the newest-started canary that was seen; absent before the first.",
     *_CHECK,
     recorded=True,
 )
@@ -155,7 +156,7 @@ def _observation_gap(picture: Picture) -> Iterator[Row]:
 @family(
     "gauge",
     "spam_confidence_level",
-    "Microsoft's spam confidence level of the canary that was seen last, -1 to 9; NaN where there is none.",
+    "Microsoft's spam confidence level of the newest-started canary that was seen, -1 to 9; NaN where there is none.",
     *_CHECK,
     recorded=True,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from agent.ledger import CheckStanding, Histogram, InFlight, Snapshot, Total
+from agent.ledger import CheckStanding, Histogram, Snapshot, Total
 from agent.ledger.notified import Outbox
 from agent.status import AgentView
 from checks.core.model import Check, Verdict
@@ -13,7 +13,6 @@ from checks.core.servers import ServerTimes
 from checks.core.verdict import current
 
 _NOTHING = Snapshot()
-_NO_CANARY = InFlight()
 _NO_PAGE = Outbox()
 
 
@@ -78,19 +77,23 @@ class Picture:
         ]
 
     def standing(self, check: Check) -> CheckStanding | None:
-        """Tell the newest-started concluded canary of *check*; None if there is none."""
-        return self._record.standings.get(check.name)
+        """Tell how *check* stood last; None if no canary of it has concluded yet, as after it moved to another path."""
+        return self._record.newest_of(check)
 
     def server_times(self, check: Check) -> ServerTimes | None:
-        """Tell what the servers' clocks say of the canary of *check* that was seen last; read once."""
+        """Tell what the servers' clocks say of the newest canary of *check* that was seen; read once."""
         if check.name not in self._server_times:
             standing = self.standing(check)
             self._server_times[check.name] = None if standing is None else standing.server_times()
         return self._server_times[check.name]
 
-    def in_flight(self, check: Check) -> InFlight:
-        """Tell what *check* has on its way."""
-        return self._record.in_flight.get(check.name, _NO_CANARY)
+    def in_flight(self, check: Check) -> int:
+        """Count what is on its way by the name of *check*, whatever it was when that started: so the books add up."""
+        return sum(one.count for one in self._record.in_flight.get(check.name, ()))
+
+    def oldest_at(self, check: Check) -> float | None:
+        """Tell when the oldest canary that *check* as it is now has on its way was started; None if it has none."""
+        return self._record.in_flight_of(check).oldest_at
 
     def looked_at(self, mailbox: str) -> float | None:
         """Tell when the last complete look into all folders of *mailbox* began; None if there was none."""
@@ -119,5 +122,5 @@ class Picture:
             elif total.metric == "canaries":
                 balance[total.owner] -= total.value
         for name, flying in self._record.in_flight.items():
-            balance[name] -= flying.count
+            balance[name] -= sum(one.count for one in flying)
         return not any(balance.values())

@@ -1,7 +1,7 @@
 """Metrics of what the servers' own clocks say: a series apart from the latencies that the agent measures.
 
-Each is of the canary that was seen last, and absent before the first and where no server says. They are gauges, since
-clocks that disagree make delays negative, which no counter or histogram can hold.
+Each is of the newest-started canary that was seen, and absent before the first and where no server says. They are
+gauges, since clocks that disagree make delays negative, which no counter or histogram can hold.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def test_of_an_agent_that_does_not_run_no_mailbox_is_blamed():
 
 
 def test_what_is_overdue_warns_since_it_became_late_but_not_while_a_failure_was_shown():
-    late = {CHECK.name: InFlight(count=1, oldest_at=NOW - 200, overdue=1)}
+    late = {CHECK.name: [InFlight(count=1, oldest_at=NOW - 200, overdue=1)]}
     became_late = NOW - 200 + CHECK.limits.late_after
     assert stand(a_standing(), in_flight=late).since_at == became_late
     failed = Problem(canary="b", seq=1, outcome=Outcome.LOST, reasons=(), concluded_at=NOW - 50)

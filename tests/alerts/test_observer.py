@@ -233,7 +233,7 @@ def test_a_page_of_an_earlier_version_stays_open():
 
 def on_its_way(read: Reading, started: float, at: float) -> Reading:
     """Read that SLOW has had a canary in flight since *started*, and the newest look was *at* then, in seconds."""
-    flying = {SLOW.name: InFlight(count=1, oldest_at=T0 + started)}
+    flying = {SLOW.name: [InFlight(count=1, oldest_at=T0 + started)]}
     return replace(read, snapshot=replace(read.snapshot, in_flight=flying, looked_at={SLOW.mailbox: T0 + at}))
 
 

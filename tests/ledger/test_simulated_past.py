@@ -54,7 +54,7 @@ def test_it_can_be_written_while_an_agent_is_at_work_and_real_canaries_stay_the_
         canary = asyncio.run(real_canary(ledger))
         simulated.fill(url, past())
         snapshot = asyncio.run(ledger.snapshot())
-    assert snapshot.in_flight["relay"].count == 1
+    assert snapshot.in_flight_of(a_check("relay")).count == 1
     assert rows(url, "select id from canaries order by seq desc limit 1") == [(canary.id,)]
     assert rows(url, "select max(seq) < 0, max(started_wall) <= 1700000000.0 from canaries where seq < 0") == [(1, 1)]
 

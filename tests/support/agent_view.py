@@ -97,6 +97,6 @@ def a_picture() -> Picture:
             Histogram(owner="relay-inbox", method="relay", family="delivery", counts=[1, 4, 2], sum=61.25),
         ],
         bounds=(0.05, 90.0),
-        in_flight={"relay-inbox": InFlight(count=1, oldest_at=NOW_AT - 3)},
+        in_flight={"relay-inbox": [InFlight(count=1, oldest_at=NOW_AT - 3)]},
     )
     return Picture(make_view(make_check()), ledger)

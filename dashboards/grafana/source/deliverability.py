@@ -75,7 +75,7 @@ def _authentication() -> Json:
 def _confidence() -> Json:
     return lines(
         "Spam confidence level",
-        "Microsoft's level of the message that was seen last: -1 trusted, up to 4 not spam, 5 and 6 spam, 7 to 9 high"
+        "Microsoft's level of the newest message that was seen: -1 trusted, up to 4 not spam, 5 and 6 spam, 7 to 9 high"
         " confidence spam.",
         [target(f"relaycanary_spam_confidence_level{{{WHERE}}}", "{{check}}")],
         limits=_LEVELS,

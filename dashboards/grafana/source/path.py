@@ -115,7 +115,7 @@ def _flight() -> Json:
 def _gap() -> Json:
     return lines(
         "Newest latency and its uncertainty",
-        "End-to-end latency of the canary that was seen last, and how much earlier it may have arrived: nobody looked"
+        "End-to-end latency of the newest canary that was seen, and how much earlier it may have arrived: nobody looked"
         " in between.",
         [
             target(f"relaycanary_end_to_end_last_seconds{{{_HERE}}}", "{{check}} end to end"),
@@ -128,8 +128,8 @@ def _gap() -> Json:
 def _hops() -> Json:
     return lines(
         "The way by the servers' clocks",
-        "Of the canary that was seen last: between one hop and the next, from the first to the last, and Exchange's own"
-        " figure. A series apart: it holds the differences between these clocks, and may be negative.",
+        "Of the newest canary that was seen: between one hop and the next, from the first to the last, and Exchange's"
+        " own figure. A series apart: it holds the differences between these clocks, and may be negative.",
         [
             target(f"relaycanary_server_hop_seconds{{{_HERE}}}", "{{check}} hop {{hop}}"),
             target(f"relaycanary_server_transit_seconds{{{_HERE}}}", "{{check}} first to last"),

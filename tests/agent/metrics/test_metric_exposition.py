@@ -39,7 +39,7 @@ def busy() -> Snapshot:
             for number in range(30)
         ],
         bounds=(0.05, 90.0),
-        in_flight={f"check-{number}": InFlight(count=number, oldest_at=5.0) for number in range(30)},
+        in_flight={f"check-{number}": [InFlight(count=number, oldest_at=5.0)] for number in range(30)},
     )
 
 

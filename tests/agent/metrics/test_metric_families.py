@@ -131,7 +131,7 @@ def eventful() -> Snapshot:
         histograms=[Histogram(owner="relay-inbox", method="relay", family="end_to_end", counts=[1, 2, 1], sum=70.5)],
         bounds=(0.5, 60.0),
         standings={"relay-inbox": standing()},
-        in_flight={"relay-inbox": InFlight(count=1, oldest_at=NOW_AT - 20)},
+        in_flight={"relay-inbox": [InFlight(count=1, oldest_at=NOW_AT - 20)]},
         looked_at={"inbox": NOW_AT - 5},
         outboxes={"oncall": Outbox(waiting=1, success_wall=1_700_000_000.0)},
         began_wall=1.5e9,
@@ -341,7 +341,7 @@ def test_moments_are_shown_in_unix_time(
         ({"looked_at": {"inbox": NOW_AT - 901}}, "unknown"),
         ({"looked_at": {"inbox": None}}, "unknown"),
         ({"standings": {"relay-inbox": standing(concluded_at=NOW_AT - 901)}}, "unknown"),
-        ({"in_flight": {"relay-inbox": InFlight(count=1, oldest_at=NOW_AT - 70, overdue=1)}}, "warn"),
+        ({"in_flight": {"relay-inbox": [InFlight(count=1, oldest_at=NOW_AT - 70, overdue=1)]}}, "warn"),
     ],
     ids=["passed", "failed", "new", "not-looked-at", "never-looked-at", "nothing-concluded", "overdue"],
 )
@@ -422,7 +422,7 @@ def test_the_books_are_added_up_in_every_scrape(
     in_flight: int,
     consistent: int,
 ) -> None:
-    flying = {"relay-inbox": InFlight(count=in_flight)} if in_flight else {}
+    flying = {"relay-inbox": [InFlight(count=in_flight)]} if in_flight else {}
     shown = scrape(view(check()), replace(eventful(), in_flight=flying))
 
     assert shown.value("ledger_consistent") == consistent
