@@ -6,7 +6,7 @@ import asyncio
 import re
 import ssl
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -154,13 +154,22 @@ class Lab(Breakage):
 
 @dataclass(frozen=True, slots=True)
 class Gateway(Breakage):
-    """Something on the way changes the message."""
+    """Something on the way changes the header: `changes` are patterns, each with what takes the place of a match."""
 
-    pattern: bytes
-    replacement: bytes
+    changes: Mapping[bytes, bytes]
 
     async def begin(self, rig: Rig) -> None:
-        rig.smtp.change = lambda message: re.sub(self.pattern, self.replacement, message, flags=re.MULTILINE)
+        rig.smtp.change = self._changed
+
+    def _changed(self, message: bytes) -> bytes:
+        """Make every change, or none at all: half of them would be another fault than the row's."""
+        header, end, body = message.partition(b"\r\n\r\n")
+        header += b"\r\n"
+        for pattern, replacement in self.changes.items():
+            header, times = re.subn(pattern, replacement, header, flags=re.MULTILINE)
+            if not times:
+                return message
+        return header.removesuffix(b"\r\n") + end + body
 
 
 class BouncedAfterDelivery(Breakage):

@@ -300,7 +300,8 @@ FAST_MAIL = {
     "delayed-past-late", "doubled", "junked", "bounced", "bounced-after-delivery", "replayed-in-another-mailbox",
     "only-the-subject-left-and-tagged", "an-old-one-replayed-while-it-is-lost", "answered-while-it-is-lost",
 }  # fmt: skip
-_TOKEN = rb"rc1\.\S+"
+_NO_MARK = {rb"^X-Relaycanary:.*\r\n": b""}
+_TAG = {rb"^Subject: ": b"Subject: [EXTERNAL] "}
 
 
 def mail_rows() -> Iterator[Row]:
@@ -315,7 +316,7 @@ def mail_rows() -> Iterator[Row]:
         ("bounced-after-delivery", breakage.BouncedAfterDelivery(), "patient", Outcome.DELIVERED, PASS, {}),
         (
             "header-stripped",
-            breakage.Gateway(rb"^X-Relaycanary:.*\r\n", b""),
+            breakage.Gateway(_NO_MARK),
             "patient",
             Outcome.DELIVERED,
             PASS,
@@ -323,7 +324,7 @@ def mail_rows() -> Iterator[Row]:
         ),
         (
             "all-but-message-id-stripped",
-            breakage.Gateway(rb"^X-Relaycanary:.*\r\n|^(?<=Subject: Mail flow canary )" + _TOKEN, b""),
+            breakage.Gateway(_NO_MARK | {rb"^(Subject: .*)rc1\.\S+": rb"\1"}),
             "patient",
             Outcome.DELIVERED,
             PASS,
@@ -331,7 +332,7 @@ def mail_rows() -> Iterator[Row]:
         ),
         (
             "only-the-subject-left-and-tagged",
-            breakage.Gateway(rb"^X-Relaycanary:.*\r\n|^Message-ID:.*\r\n|^Subject: ()", rb"Subject: [EXTERNAL] "),
+            breakage.Gateway(_NO_MARK | {rb"^Message-ID:.*\r\n": b""} | _TAG),
             "patient",
             Outcome.DELIVERED,
             PASS,
@@ -339,7 +340,7 @@ def mail_rows() -> Iterator[Row]:
         ),
         (
             "subject-tagged",
-            breakage.Gateway(rb"^Subject: ", b"Subject: [EXTERNAL] "),
+            breakage.Gateway(_TAG),
             "patient",
             Outcome.DELIVERED,
             PASS,
