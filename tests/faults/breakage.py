@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dns.rcode
 import trustme
@@ -16,7 +17,8 @@ from faults import imap_proxy, smtp_proxy
 from faults.misbehaviour import Act
 from faults.name_server import Records
 from faults.rig import GOOD_RECORDS, Rig, server_context
-from imapclient import IMAPClient
+from faults.smtp_proxy import At
+from imapclient import FLAGGED, IMAPClient
 from sqlalchemy import func, select
 
 from agent.ledger.schema import bounces
@@ -27,6 +29,9 @@ from checks.lab.ndr import RECIPIENT_NOT_FOUND, report
 class Breakage:
     """What goes wrong, and when. The books are compared with what they were after `prepare`."""
 
+    def amend(self, settings: dict[str, Any]) -> None:
+        """Change the settings of the agent."""
+
     async def prepare(self, rig: Rig) -> None:
         """Do what has to be done while all is well."""
 
@@ -36,8 +41,20 @@ class Breakage:
     async def sent(self, rig: Rig, canary: Canary) -> None:
         """Go on once the hand-over of the canary is on record."""
 
+    async def happened(self, rig: Rig) -> bool:
+        """Tell, as soon as the canary has its verdict, whether it did go wrong: no verdict proves that by itself."""
+        return rig.hits > 0
+
     async def concluded(self, rig: Rig, canary: Canary) -> None:
         """Go on once it has its verdict."""
+
+
+class Evident(Breakage):
+    """What a row expects would not come about without it, so nothing else has to prove that it happened."""
+
+    async def happened(self, rig: Rig) -> bool:
+        del rig
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +66,14 @@ class Smtp(Breakage):
     async def begin(self, rig: Rig) -> None:
         rig.smtp.fault = self.fault
 
+    async def happened(self, rig: Rig) -> bool:
+        if self.fault.at is At.QUIT:  # it is said after the hand-over, which the verdict need not wait for
+            await rig.until_hit()
+        return rig.hits > 0
+
 
 @dataclass(frozen=True, slots=True)
-class Unplugged(Breakage):
+class Unplugged(Evident):
     """The SMTP server's port refuses connections, or does not answer."""
 
     act: Act
@@ -61,7 +83,7 @@ class Unplugged(Breakage):
 
 
 @dataclass(frozen=True, slots=True)
-class Tls(Breakage):
+class Tls(Evident):
     """The server's side of TLS is not as it should be: *context* makes it, given the good authority."""
 
     context: Callable[[trustme.CA], ssl.SSLContext]
@@ -99,11 +121,48 @@ class Imap(Breakage):
             await rig.until_mailbox(up=False)
 
 
+def _listen_for_long(settings: dict[str, Any]) -> None:
+    """Leave out the checks for whose sake the mailbox is looked into so often that nobody ever has to listen."""
+    for name in ("impatient", "timely", "brisk"):
+        del settings["checks"][name]
+
+
+@dataclass(frozen=True, slots=True)
+class Idle(Breakage):
+    """IDLE goes wrong, and has done so before the canary is sent."""
+
+    act: Act
+
+    def amend(self, settings: dict[str, Any]) -> None:
+        _listen_for_long(settings)
+
+    async def begin(self, rig: Rig) -> None:
+        rig.imap.fault = imap_proxy.Fault(on=imap_proxy.On.IDLE, act=self.act)
+        await rig.imap.cut()
+        await rig.until_hit()
+
+
 class SilentIdle(Breakage):
-    """IDLE is accepted, and then the server says nothing of what arrives."""
+    """IDLE is accepted, and then the server says nothing of what happens: not of a flag, and not of the canary."""
+
+    def amend(self, settings: dict[str, Any]) -> None:
+        _listen_for_long(settings)
+
+    async def prepare(self, rig: Rig) -> None:
+        assert await rig.agent.outcome_of("patient") == "delivered"
 
     async def begin(self, rig: Rig) -> None:
         rig.imap.mute_idle = True
+        async with asyncio.timeout(60):
+            while not rig.hits:
+                await rig.another_client(_flag)
+
+
+def _flag(client: IMAPClient) -> None:
+    """Flag a message, or take its flag away: each time the server has news for those who listen."""
+    newest = client.search(["ALL"])[-1:]
+    change = client.remove_flags if client.search(["FLAGGED"]) else client.add_flags
+    change(newest, [FLAGGED])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +189,22 @@ class Expunging(Breakage):
 
     async def begin(self, rig: Rig) -> None:
         async def empty(command: bytes) -> None:
-            if re.search(self.pattern, command):
-                await rig.another_client(_empty)
+            if re.search(self.pattern, command) and await rig.another_client(_empty):
+                rig.hit()
 
         rig.imap.before = empty
 
 
-def _empty(client: IMAPClient) -> None:
+def _empty(client: IMAPClient) -> bool:
+    """Delete everything; tell whether there was anything."""
     if found := client.search(["ALL"]):
         client.delete_messages(found, silent=True)
         client.uid_expunge(found)
+    return bool(found)
 
 
 @dataclass(frozen=True, slots=True)
-class Lab(Breakage):
+class Lab(Evident):
     """A fault of the lab on the submission path."""
 
     fault: str
@@ -172,8 +233,8 @@ class Gateway(Breakage):
         return header.removesuffix(b"\r\n") + end + body
 
 
-class BouncedAfterDelivery(Breakage):
-    """The canary arrives, and a report of its failure comes afterwards."""
+class BouncedAfterDelivery(Evident):
+    """The canary arrives, and a report of its failure comes afterwards: once that is on record, it happened."""
 
     async def concluded(self, rig: Rig, canary: Canary) -> None:
         original = await rig.text_of(canary)
@@ -193,7 +254,7 @@ class BouncedAfterDelivery(Breakage):
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed(Breakage):
+class Replayed(Evident):
     """Somebody puts an exact copy of the canary into a mailbox once it has arrived."""
 
     mailbox: str
@@ -202,7 +263,7 @@ class Replayed(Breakage):
         await rig.put(await rig.text_of(canary), self.mailbox)
 
 
-class ReplayedWhileLost(Breakage):
+class ReplayedWhileLost(Evident):
     """The path loses its mail, and somebody puts a copy of an earlier canary into the mailbox instead."""
 
     def __init__(self) -> None:
@@ -221,7 +282,7 @@ class ReplayedWhileLost(Breakage):
         await rig.put(self._earlier)
 
 
-class AnsweredWhileLost(Breakage):
+class AnsweredWhileLost(Evident):
     """The path loses its mail, and an automatic answer that quotes the canary comes instead."""
 
     def __init__(self) -> None:

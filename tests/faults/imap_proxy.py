@@ -108,17 +108,26 @@ class _Talk:
 
     async def down(self) -> None:
         while line := await self.server_reader.readline():
-            answer = [self.proxy.rewrite(line)]
+            answer = [self._told(line)]
             while match := _LITERAL.search(line):
                 answer.append(await self.server_reader.readexactly(int(match[1])))
                 line = await self.server_reader.readline()
-                answer.append(self.proxy.rewrite(line))
+                answer.append(self._told(line))
             noticed = self.idling and self.proxy.mute_idle and not line.startswith(b"+")
-            if not (self.silenced or noticed):
+            if noticed:
+                self.proxy.reached()
+            elif not self.silenced:
                 self.writer.write(b"".join(answer))
                 await self.writer.drain()
 
+    def _told(self, line: bytes) -> bytes:
+        told = self.proxy.rewrite(line)
+        if told != line:
+            self.proxy.reached()
+        return told
+
     async def _go_wrong(self, act: Act, tag: bytes) -> None:
+        self.proxy.reached()
         if act is Act.REFUSE:
             self.writer.write(tag + b" NO [UNAVAILABLE] it cannot be done\r\n")
             await gone(self.reader)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -19,11 +19,13 @@ Records = Mapping[tuple[str, str], list[str]]
 class NameServer(asyncio.DatagramProtocol):
     """Answers from `records`, by name and type; a name without any is NXDOMAIN.
 
-    `rcode` is answered to everything while it is set; `silent` answers nothing at all.
+    `rcode` is answered to everything while it is set; `silent` answers nothing at all. `reached` is called each time
+    that the answer is not the one that the *good* records give.
     """
 
-    def __init__(self) -> None:
-        self.records: Records = {}
+    def __init__(self, good: Records) -> None:
+        self.good = self.records = good
+        self.reached: Callable[[], None] = lambda: None
         self.rcode: dns.rcode.Rcode | None = None
         self.silent = False
         self.address = ""
@@ -37,6 +39,7 @@ class NameServer(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answer one question."""
         if self.silent:
+            self.reached()
             return
         query = dns.message.from_wire(data)
         question = query.question[0]
@@ -44,6 +47,8 @@ class NameServer(asyncio.DatagramProtocol):
         response.flags |= dns.flags.RA
         name = question.name.to_text(omit_final_dot=True).lower()
         kind = dns.rdatatype.to_text(question.rdtype)
+        if self.rcode is not None or self.records.get((name, kind)) != self.good.get((name, kind)):
+            self.reached()
         if self.rcode is not None:
             response.set_rcode(self.rcode)
         elif found := self.records.get((name, kind)):
@@ -54,10 +59,10 @@ class NameServer(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def name_server() -> AsyncIterator[NameServer]:
-    """Run one on a free port."""
+async def name_server(good: Records) -> AsyncIterator[NameServer]:
+    """Run one with the *good* records on a free port."""
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
-        NameServer, local_addr=("127.0.0.1", 0)
+        lambda: NameServer(good), local_addr=("127.0.0.1", 0)
     )
     try:
         yield server

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Self
 
 from faults.misbehaviour import Act, Ended
@@ -16,12 +17,16 @@ _LONGEST_LINE = 1 << 20
 
 
 class Proxy(ABC):
-    """Stands between the agent and the server at *upstream*, a port on loopback. A context manager."""
+    """Stands between the agent and the server at *upstream*, a port on loopback. A context manager.
+
+    `reached` is called each time that something has gone wrong as told, or is about to.
+    """
 
     def __init__(self, upstream: int) -> None:
         self.upstream = upstream
         self.port = 0
         self.connections = 0
+        self.reached: Callable[[], None] = lambda: None
         self._blocked: list[socket.socket] = []
         self._open: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
 

@@ -60,7 +60,10 @@ Books = Counter[str]
 
 
 class Rig:
-    """Everything that a row of the matrix may break. `agent` is running."""
+    """Everything that a row of the matrix may break. `agent` is running.
+
+    `hits` is how often what is broken was met: by the word of the proxies, the name server, or whoever breaks it.
+    """
 
     def __init__(self, lab: Lab, authority: trustme.CA, smtp: SmtpProxy, imap: ImapProxy, names: NameServer) -> None:
         self.lab = lab
@@ -69,6 +72,20 @@ class Rig:
         self.imap = imap
         self.names = names
         self.agent: RunningAgent = None  # type: ignore[assignment]
+        self.hits = 0
+        self._hit = asyncio.Event()
+        for one in (smtp, imap, names):
+            one.reached = self.hit
+
+    def hit(self) -> None:
+        """Count that the agent has met what is broken."""
+        self.hits += 1
+        self._hit.set()
+
+    async def until_hit(self) -> None:
+        """Wait until the agent has met what is broken."""
+        async with asyncio.timeout(_MOST):
+            await self._hit.wait()
 
     async def heal(self) -> None:
         """Make all good again."""
@@ -181,7 +198,7 @@ async def a_rig(
     async with AsyncExitStack() as stack:
         smtp = await stack.enter_async_context(SmtpProxy(lab.port("submission"), server_context(authority), trust))
         imap = await stack.enter_async_context(ImapProxy(lab.port("inbox"), trust))
-        names = await stack.enter_async_context(name_server())
+        names = await stack.enter_async_context(name_server(GOOD_RECORDS))
         rig = Rig(lab, authority, smtp, imap, names)
         await rig.heal()
         known = settings_for(rig, ca_file, folder, limit)

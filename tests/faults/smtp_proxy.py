@@ -55,8 +55,7 @@ REPLIES = {
 class SmtpProxy(Proxy):
     """Terminates TLS with *context* and speaks TLS of its own to the server, which *trust* verifies.
 
-    `fault` goes wrong in every conversation while it is set, and `reached` is called each time; `change` alters
-    messages on their way.
+    `fault` goes wrong in every conversation while it is set; `change` alters messages on their way.
     """
 
     def __init__(self, upstream: int, context: ssl.SSLContext, trust: ssl.SSLContext) -> None:
@@ -65,7 +64,6 @@ class SmtpProxy(Proxy):
         self.trust = trust
         self.fault: Fault | None = None
         self.change: Callable[[bytes], bytes] = bytes
-        self.reached: Callable[[], None] = lambda: None
 
     async def talk(self, client: Ends, server: Ends) -> None:
         """Carry one conversation."""
@@ -106,6 +104,7 @@ class _Talk:
             return reply
         if fault.act is not None:
             await self._go_wrong(fault.act)
+        self.proxy.reached()
         if fault.strip:
             lines = [line for line in reply.splitlines(keepends=True) if fault.strip not in line.upper()]
             lines[-1] = lines[-1][:3] + b" " + lines[-1][4:]
@@ -146,7 +145,10 @@ class _Talk:
 
     async def _message(self) -> None:
         message = await self.reader.readuntil(b"\r\n.\r\n")
-        await self._answer(At.DOT, self.proxy.change(message))
+        changed = self.proxy.change(message)
+        if changed != message:
+            self.proxy.reached()
+        await self._answer(At.DOT, changed)
 
 
 _STAGES = {

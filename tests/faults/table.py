@@ -271,8 +271,7 @@ def mailbox_rows() -> Iterator[Row]:
     for act in ON_IMAP:
         name = f"{On.IDLE}-{act}"
         refused = UP | {"mailbox_up mailbox=inbox": 1.0} if act is Act.REFUSE else {}
-        idle = breakage.Imap(imap_proxy.Fault(on=On.IDLE, act=act))
-        yield _read(name, idle, fast=name in FAST_IMAP, shows=refused)
+        yield _read(name, breakage.Idle(act), fast=name in FAST_IMAP, shows=refused)
     no_junk = imap_proxy.Fault(on=On.SELECT, act=Act.REFUSE, about=rb"Junk")
     yield _unreadable("folder-missing-and-mail-lost", no_junk, lose=True, fast=True)
     yield _read("folder-missing", breakage.Imap(no_junk, blind=True), fast=False)

@@ -32,13 +32,14 @@ def test_a_fault_gives_its_outcome_and_moves_nothing_else(
     row: Row, lab: Lab, authority: trustme.CA, ca_file: Path, tmp_path: Path
 ) -> None:
     async def story() -> None:
-        async with a_rig(lab, authority, ca_file, tmp_path, limit=row.limit()) as rig:
+        async with a_rig(lab, authority, ca_file, tmp_path, limit=row.limit(), amend=row.breaks.amend) as rig:
             await row.breaks.prepare(rig)
             before = await rig.books()
             await row.breaks.begin(rig)
             canary = await rig.agent.send(row.check)
             await row.breaks.sent(rig, canary)
             record = await rig.agent.concluded(canary)
+            assert await row.breaks.happened(rig), "the canary did not meet the fault, so its verdict says nothing"
             await _is_as_the_row_says(rig, row, record)
             await _is_true(rig, row, canary)
             await row.breaks.concluded(rig, canary)

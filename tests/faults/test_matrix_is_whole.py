@@ -14,9 +14,12 @@ from faults import (
     test_machine_stages,
     test_standstill,
 )
+from faults.breakage import BouncedAfterDelivery, Breakage, Evident
 from faults.misbehaviour import Act
 from faults.smtp_proxy import At
-from faults.table import ROWS
+from faults.table import PASS, ROWS, Row
+
+from checks.core.model import Outcome
 
 ACTS = (Act.REFUSE, Act.RESET, Act.HANG, Act.DRIP, Act.HALF_CLOSE, Act.GARBAGE, Act.OVERSIZED, Act.CLOSING)
 TAKEN = tuple(f"{act}-taken" for act in ACTS if act is not Act.REFUSE)  # a refusal is an answer: nothing is in doubt
@@ -84,6 +87,21 @@ def test_each_fault_is_a_row_of_its_own() -> None:
     names = [row.name for row in ROWS]
     assert sorted(set(cells()) - set(names)) == []
     assert len(set(names)) == len(names)
+
+
+def test_a_fault_that_need_not_be_proven_shows_in_what_its_row_expects() -> None:
+    def expectations(row: Row) -> tuple[object, ...]:
+        return row.outcome, row.verdict, row.says, row.expected(), row.after_healing()
+
+    taken_at_their_word = [row for row in ROWS if isinstance(row.breaks, Evident)]
+    silent = [
+        row.name
+        for row in taken_at_their_word
+        if not isinstance(row.breaks, BouncedAfterDelivery)  # which waits until the bounce is on record
+        and expectations(row)
+        == expectations(Row(name="well", breaks=Breakage(), outcome=Outcome.DELIVERED, verdict=PASS, check=row.check))
+    ]
+    assert silent == []
 
 
 @pytest.mark.parametrize(("module", "names"), STORIES.items(), ids=lambda value: getattr(value, "__name__", ""))
