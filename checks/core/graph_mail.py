@@ -73,7 +73,7 @@ def read_row(item: Mapping[str, Any]) -> Row | None:
     headers = item.get("internetMessageHeaders")
     return Row(
         id=name,
-        header=header_block(headers) if isinstance(headers, list) and headers else None,
+        header=(header_block(headers) or None) if isinstance(headers, list) else None,
         stand_in=_stand_in(item),
         received=_moment(item.get("receivedDateTime")),
         whole="internetMessageId" in item and "receivedDateTime" in item,

@@ -135,8 +135,8 @@ class Graph:
         self._woken.set()
 
     async def headers(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, bytes]:
-        """Fetch whole header blocks; those that are gone are left out."""
-        return await self._reading.headers(refs)
+        """Fetch whole header blocks; those that are gone, or have none, are left out."""
+        return await self._reading.headers(refs, self.is_sent)
 
     async def content(self, ref: MessageRef, limit: int) -> bytes | None:
         """Fetch the first *limit* bytes of a message; None if it is gone."""

@@ -417,6 +417,13 @@ async def test_headers_of_many_messages_come_in_batches_and_those_that_are_gone_
     assert [request.path for request in mailbox.server.requests] == ["/v1.0/$batch"] * 3
 
 
+@pytest.mark.parametrize("header", [None, [], [("not a name", "x")]])
+async def test_a_message_that_is_shown_without_its_header_is_no_evidence(reader, mailbox, header):
+    mailbox.put(Message("bare", header), Message("whole", CANARY), Message("copy", header))
+    refs = [ref("bare"), ref("whole"), ref("copy", "sentitems")]
+    assert list(await reader.headers(refs)) == refs[1:], "a copy of what was sent is known by what stands in for it"
+
+
 async def test_a_batch_that_is_throttled_in_part_is_told(reader, mailbox):
     mailbox.put(*(Message(f"m{number}", CANARY) for number in range(3)))
     slow = error(429, "ApplicationThrottled", "Application is over its MailboxConcurrency limit.", Retry_After="3")

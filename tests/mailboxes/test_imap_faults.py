@@ -363,6 +363,23 @@ async def test_a_folder_that_may_only_be_read_is_read(scripted, reader_for, kit)
     assert (await reader_for(await scripted(server)).look("INBOX", None, since=kit.LONG_AGO)).cursor == "7:8"
 
 
+@pytest.mark.parametrize("told", [b"NIL", b'""', b"{0}\r\n"])
+async def test_an_empty_header_is_no_evidence(scripted, reader_for, kit, told):
+    """So may a server answer for a message that another client has just expunged (RFC 2180 4.1.3)."""
+
+    async def server(peer):
+        await peer.begin(following=6)
+        await peer.answer(rb"UID SEARCH SINCE", b"SEARCH 4 5")
+        await peer.answer(rb"UID FETCH", kit.shown(4), kit.shown(5, seq=2))
+        await peer.answer(rb"NOOP")
+        whole = b"2 FETCH (UID 5 BODY[HEADER]<0> {12}\r\nSubject: x\r\n)"
+        await peer.answer(rb"UID FETCH 4:5", b"1 FETCH (UID 4 BODY[HEADER]<0> " + told + b")", whole)
+
+    reader = reader_for(await scripted(server))
+    refs = [message.ref for message in (await reader.look("INBOX", None, since=kit.LONG_AGO)).messages]
+    assert await reader.headers(refs) == {refs[1]: b"Subject: x\r\n"}
+
+
 async def test_without_uidplus_nothing_is_expunged(scripted, reader_for, kit):
     """EXPUNGE would remove what other people have marked as deleted."""
 

@@ -66,12 +66,16 @@ class GraphReading:
         ]
         return Look(messages=messages, cursor=found.again or found.following or "", complete=found.again is not None)
 
-    async def headers(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, bytes]:
-        """Fetch whole header blocks; those that are gone are left out."""
+    async def headers(self, refs: Sequence[MessageRef], is_sent: Callable[[str], bool]) -> Mapping[MessageRef, bytes]:
+        """Fetch whole header blocks; those that are gone are left out.
+
+        So are those without a header, but in folders that *is_sent* names: what stands in for it has no marks to judge.
+        """
         known = {ref: self._blocks.pop(ref) for ref in refs if ref in self._blocks}
         missing = [ref for ref in refs if ref not in known]
         rows = await self._rows([ref.uid for ref in missing], "read headers")
-        return known | {ref: rows[ref.uid].block() for ref in missing if ref.uid in rows}
+        found = {ref: rows[ref.uid] for ref in missing if ref.uid in rows}
+        return known | {ref: row.block() for ref, row in found.items() if row.header or is_sent(ref.folder)}
 
     async def content(self, ref: MessageRef, limit: int) -> bytes | None:
         """Fetch the first *limit* bytes of a message; None if it is gone."""

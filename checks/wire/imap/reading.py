@@ -58,7 +58,11 @@ def look(folder: str, cursor: str | None, since: datetime, session: Session) -> 
 
 
 def headers(folder: str, refs: Sequence[MessageRef], session: Session) -> Mapping[MessageRef, bytes]:
-    """Fetch whole header blocks, of `HEADER_LIMIT` bytes at most; messages that are gone are left out."""
+    """Fetch whole header blocks, of `HEADER_LIMIT` bytes at most; messages that are gone are left out.
+
+    A header with nothing in it is how a server may tell that another client has just expunged a message (RFC 2180
+    4.1.3).
+    """
     mine = _mine(session.current(folder), refs)
     found = {}
     for batch in _batches(mine):
@@ -66,7 +70,7 @@ def headers(folder: str, refs: Sequence[MessageRef], session: Session) -> Mappin
         ask = partial(session.client.fetch_set, as_set(batch), WHOLE_HEADER)
         answers = session.dialogue.exchange(f"read headers in {folder}", ask, allowance=allowance)
         blocks = {uid: section(answers.get(uid, {}), HEADER_LIMIT) for uid in batch}
-        found.update({mine[uid]: block for uid, block in blocks.items() if block is not None})
+        found.update({mine[uid]: block for uid, block in blocks.items() if block})
     return found
 
 
