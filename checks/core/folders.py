@@ -17,7 +17,30 @@ _JUNK_WORDS = (
 _JUNK_NAMES = frozenset({"bulk", "bulk mail"})  # of Yahoo; as words they would mean other folders too
 # Right before the word only: "Correo no deseado" is Junk by its own word, "Spam (do not open)" by the one before.
 _DENIED = re.compile(rf"\b(?:not|no|non|kein|keine)[\W_]*(?:{'|'.join(map(re.escape, _JUNK_WORDS))})")
-_SENT_NAMES = frozenset({"sent items", "sent messages", "sent mail", "sent"})
+
+_SENT_WORDS = (
+    "gesendet", "envoyé", "envoye", "verzonden", "enviad", "inviat", "enviat", "skickat", "skickade", "sendt",
+    "sendir", "send atriði", "lähetet", "saadetud", "wysłan", "odeslan", "odoslan", "elküldött", "trimise", "poslan",
+    "poslat", "послат", "изпратен", "išsiųst", "nosūtīt", "отправлен", "надіслан", "відправлен", "απεσταλμέν",
+    "gönderil", "đã gửi", "送信済み", "已发", "已發", "已傳送", "已寄", "寄件備份", "보낸",
+    "รายการที่ถูกส่ง", "รายการที่ส่ง", "จดหมายที่ส่ง", "שנשלח", "דואר יוצא", "المرسل", "مرسل",
+)  # fmt: skip
+"""Beginnings of words of the name of Sent Items: of Exchange, in the languages of Junk, and of Gmail."""
+
+_SENT_NAMES = frozenset(
+    {
+        *("sent items", "sent messages", "sent mail", "sent"),  # as a word, "sent" would mean other folders too
+        # Gmail's All Mail, which holds what was sent too.
+        *("all mail", "alle nachrichten", "tous les messages", "alle berichten", "alle e-mails", "todos"),
+        *("todo el correo", "tutti i messaggi", "tots els missatges", "tot el correu", "todos os e-mails"),
+        *("todo o correio", "alla mail", "alle mails", "all e-post", "allur póstur", "kaikki viestit", "kõik kirjad"),
+        *("wszystkie", "všechny zprávy", "všetky správy", "összes levél", "toate mesajele", "vsa pošta", "sva pošta"),
+        *("сва пошта", "цялата поща", "visi laiškai", "visas vēstules", "вся почта", "вся пошта", "уся пошта"),
+        *("όλα τα μηνύματα", "όλη η αλληλογραφία", "tüm postalar", "tất cả thư", "すべてのメール"),
+        *("所有邮件", "所有郵件", "全部郵件", "전체보관함", "จดหมายทั้งหมด", "כל הדואר", "كل البريد"),
+    }
+)
+_SENT = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, _SENT_WORDS))})")
 
 
 def is_called_junk(folder: str) -> bool:
@@ -27,8 +50,9 @@ def is_called_junk(folder: str) -> bool:
 
 
 def is_called_sent(folder: str) -> bool:
-    """Tell whether the last part of a folder's path is one of the usual names for copies of sent mail."""
-    return _last_part(folder) in _SENT_NAMES
+    """Tell whether the last part of a folder's path says that copies of sent mail lie there, if only among all mail."""
+    name = _last_part(folder)
+    return name in _SENT_NAMES or _SENT.search(name) is not None
 
 
 def _last_part(folder: str) -> str:

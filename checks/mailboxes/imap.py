@@ -31,6 +31,7 @@ from checks.wire.tls import TlsClient
 
 _Result = TypeVar("_Result")
 
+_KEEPS_SENT = frozenset({"sent", "all"})  # attributes of RFC 6154
 _PORTS = {"implicit": 993, "starttls": 143, "none": 143}
 
 
@@ -62,9 +63,10 @@ class ImapSettings(Section):
     Example: `Quarantaine`
     """
     sent: Text | None = None
-    """Which of them has copies of sent mail, where neither its name nor the server tells.
+    """Which of them has copies of sent mail, where neither its name, in any language of
+    Exchange, nor the server tells.
 
-    Example: `Gesendete Elemente`
+    Example: `Outgoing`
     """
     timeout: Duration = 30.0
     """How long the server may take for one answer. Example: `20s`"""
@@ -126,8 +128,11 @@ class Imap:
         return self._settings.is_junk(folder) or "junk" in self._uses.get(folder, ())
 
     def is_sent(self, folder: str) -> bool:
-        """Tell whether *folder* holds copies of sent mail: by the settings, or because the server says so."""
-        return self._settings.is_sent(folder) or "sent" in self._uses.get(folder, ())
+        """Tell whether *folder* holds copies of sent mail: by the settings, or because the server says so.
+
+        All mail holds them too: what lies there has not arrived, as far as anybody can tell.
+        """
+        return self._settings.is_sent(folder) or not _KEEPS_SENT.isdisjoint(self._uses.get(folder, ()))
 
     @property
     def poll(self) -> None:

@@ -36,7 +36,33 @@ def test_other_names_do_not_mean_junk(name):
     assert not is_called_junk(name)
 
 
-@pytest.mark.parametrize("name", ["Sent Items", "Sent", "INBOX.Sent", "[Gmail]/Sent Mail", "Sent Messages"])
-def test_the_usual_names_mean_copies_of_sent_mail(name):
-    assert is_called_sent(name)
+SENT = [
+    *("Sent Items", "Sent", "INBOX.Sent", "[Gmail]/Sent Mail", "Sent Messages", "Gesendete Elemente", "Gesendet"),
+    *("Éléments envoyés", "Messages envoyés", "Verzonden items", "Elementos enviados", "Posta inviata", "Enviats"),
+    *("Itens Enviados", "E-mails enviados", "Skickat", "Sendt post", "Sendte elementer", "Sendir hlutir", "Lähetetyt"),
+    *("Saadetud üksused", "Elementy wysłane", "Odeslaná pošta", "Odoslaná pošta", "Elküldött elemek", "Poslano"),
+    *("Elemente trimise", "Poslane stavke", "Послате ставке", "Изпратени елементи", "Išsiųsti elementai"),
+    *("Nosūtītie vienumi", "Отправленные", "Надіслані", "Απεσταλμένα", "Gönderilmiş Öğeler", "Mục đã Gửi"),
+    *("送信済みアイテム", "已发送邮件", "寄件備份", "보낸 편지함", "รายการที่ถูกส่ง", "פריטים שנשלחו", "العناصر المرسلة"),
+]
+ALL_MAIL = [
+    *("[Gmail]/All Mail", "[Gmail]/Alle Nachrichten", "[Gmail]/Tous les messages", "[Gmail]/Todos"),
+    *("[Gmail]/Tutti i messaggi", "[Gmail]/Вся почта", "[Gmail]/Tüm Postalar", "[Gmail]/すべてのメール"),
+]
+
+
+@pytest.mark.parametrize("name", [*SENT, *ALL_MAIL])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_copies_of_sent_mail_are_known_by_the_folders_name_in_every_language(name, form):
+    assert is_called_sent(unicodedata.normalize(form, name))
     assert not is_called_sent(f"{name}/Old")
+
+
+@pytest.mark.parametrize("name", ["INBOX", "Presented", "Correos reenviados", "Sent to canary", *JUNK])
+def test_other_names_do_not_mean_copies_of_sent_mail(name):
+    assert not is_called_sent(name)
+
+
+@pytest.mark.parametrize("name", [*SENT, *ALL_MAIL])
+def test_no_name_means_both_junk_and_copies_of_sent_mail(name):
+    assert not is_called_junk(name)
