@@ -12,9 +12,10 @@ from agent.ledger import canaries as facts
 from agent.ledger import records
 from agent.ledger.facts import ATTRIBUTED
 from agent.ledger.schema import blind, bounces, canaries, copies, evidence, folders, sightings, specs
+from agent.ledger.totals import Changes
 from agent.ledger.writer import Transaction
 from checks.core.lifecycle import State
-from checks.core.model import Bounce, MessageRef, Sighting
+from checks.core.model import Bounce, Findings, MessageRef, Sighting
 
 # What every sighting needs is built once: building a statement takes several times as long as SQLite takes to run it.
 _OF_CANARY = canaries.c.id == bindparam("canary")
@@ -34,6 +35,12 @@ _RENUMBERED = (
     select(sightings.c.seq)
     .where(_HERE, sightings.c.canary == bindparam("canary"), sightings.c.validity != bindparam("validity"))
     .limit(1)
+)
+_STILL_WATCHED = (
+    select(func.count())
+    .select_from(sightings)
+    .join(folders, (folders.c.mailbox == sightings.c.mailbox) & (folders.c.folder == sightings.c.folder))
+    .where(sightings.c.canary == bindparam("canary"), sightings.c.seen_at >= folders.c.watched_at)
 )
 _HAS_HEADERS = (
     select(evidence.c.canary).where(evidence.c.canary == canaries.c.id, evidence.c.kind == "headers").exists()
@@ -129,6 +136,7 @@ def _sight(transaction: Transaction, look: LookRecord, found: Sighting) -> None:
     row = connection.execute(_FOUND, {"canary": found.canary}).one_or_none()
     if row is None or _known(connection, look, found):
         return
+    anew = row.sightings > 0 and _found_anew(connection, found.canary, row.sightings)
     sighting = {
         "canary": found.canary,
         "mailbox": look.mailbox,
@@ -140,21 +148,35 @@ def _sight(transaction: Transaction, look: LookRecord, found: Sighting) -> None:
         **_place(found.ref),
     }
     connection.execute(_SIGHT, sighting)
-    change = {"canary": found.canary, "sightings": row.sightings + 1}
+    change = {"canary": found.canary, "sightings": row.sightings + (not anew)}
     if row.outcome is None:
         connection.execute(_SIGHTED_IN_FLIGHT, {**change, "due_at": found.seen_at})
     else:
         connection.execute(_SIGHTED, change)
         facts.recover(transaction, [found.canary], at=found.seen_at)
-    method = records.load_check(row.check).method
-    if row.sightings:
-        transaction.changes.count(row.name, "canaries_duplicates", {"method": method})
-    if found.findings is not None:
-        if found.findings.attributed:
-            transaction.changes.count(row.name, ATTRIBUTED, {"method": method})
-        for mechanism, result in found.findings.results.items():
-            labels = {"method": method, "mechanism": mechanism, "result": result}
-            transaction.changes.count(row.name, "authentication", labels)
+    if not anew:
+        method = records.load_check(row.check).method
+        if row.sightings:
+            transaction.changes.count(row.name, "canaries_duplicates", {"method": method})
+        if found.findings is not None:
+            _count(transaction.changes, row.name, method, found.findings)
+
+
+def _count(changes: Changes, check: str, method: str, findings: Findings) -> None:
+    if findings.attributed:
+        changes.count(check, ATTRIBUTED, {"method": method})
+    for mechanism, result in findings.results.items():
+        changes.count(check, "authentication", {"method": method, "mechanism": mechanism, "result": result})
+
+
+def _found_anew(connection: Connection, canary: str, messages: int) -> bool:
+    """Tell whether a sighting is one of the *messages* that were counted, in a place that the settings renamed since.
+
+    A mailbox by another name, or read in another way, is looked through from its beginning: what was seen in places
+    that are no longer watched, or were not for a while, is found there one for one.
+    """
+    watched: int = connection.execute(_STILL_WATCHED, {"canary": canary}).scalar_one()
+    return watched < messages
 
 
 def _known(connection: Connection, look: LookRecord, found: Sighting) -> bool:
