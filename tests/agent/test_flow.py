@@ -574,9 +574,9 @@ def test_overdue_canaries_show_while_they_are_in_flight(tmp_path):
         world.path.fate = Fate(copies=0)
         await world.send()
         await world.clock.sleep(50)
-        assert (await world.snapshot()).in_flight["relay"].overdue == 0
+        assert (await world.snapshot()).in_flight_of(world.check).overdue == 0
         await world.clock.sleep(60)
-        assert (await world.snapshot()).in_flight["relay"].overdue == 1
+        assert (await world.snapshot()).in_flight_of(world.check).overdue == 1
 
     tell(tmp_path, story)
 
@@ -613,7 +613,7 @@ def test_no_canary_is_lost_for_not_being_in_the_mailbox_that_replaced_its_own(tm
         await world.start()
         await world.clock.sleep(900)
         assert await world.outcome(canary) == ""
-        assert (await world.snapshot()).in_flight["relay"].overdue == 0
+        assert (await world.snapshot()).in_flight_of(world.check).overdue == 0
         await world.clock.sleep(7200)
         row = await world.row(canary)
         assert (row.outcome, row.reasons) == ("unobserved", '["the mailbox was replaced, or the ledger restored"]')
