@@ -69,10 +69,15 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     value = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(value):
         return min(float(value), LONGEST_WISH)
+    moment = http_date(value)
+    return None if moment is None else min(max(0.0, (moment - now).total_seconds()), LONGEST_WISH)
+
+
+def http_date(text: str) -> datetime | None:
+    """Read a date of HTTP (RFC 9110 5.6.7), in UTC; None where it is none."""
     try:
-        moment = parsedate_to_datetime(value)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return min(max(0.0, (moment - now).total_seconds()), LONGEST_WISH)
+        moment = parsedate_to_datetime(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -7,7 +7,8 @@ import logging
 import ssl
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from support.credential import HandCredential
@@ -25,6 +26,7 @@ from checks.wire.graph import GraphRequest
 pytestmark = pytest.mark.anyio
 
 SINCE = datetime(2026, 11, 18, 12, tzinfo=UTC)
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 CANARY = [("X-Relaycanary", "rc1.x"), ("Subject", "Mail flow canary"), ("To", ADDRESS), ("Received", "from a by b")]
 OTHER = [("Subject", "lunch"), ("To", "you@contoso.example"), ("X-Private", "yes")]
 
@@ -51,11 +53,11 @@ async def reader_of(mailbox, ca_file):
     """Make readers of the mailbox; the credential of one is its `hand`."""
     async with AsyncExitStack() as stack:
 
-        def make(**changes):
+        def make(clock=None, **changes):
             hand = HandCredential(graph=GraphService(mailbox.url, ca_file))
             mailbox.token = lambda: hand.token
             settings = {"credential": "app", "address": ADDRESS, "timeout": "5s", **changes}
-            tools = Tools(clock=SystemClock(), credentials={"app": hand})
+            tools = Tools(clock=clock or SystemClock(), credentials={"app": hand})
             made = Graph("test", Graph.Settings.model_validate(settings), tools)
             made.hand = hand
             stack.push_async_callback(made.close)
@@ -125,6 +127,34 @@ async def test_every_request_asks_for_immutable_ids_and_the_first_one_for_header
     assert first.query["$filter"] == "receivedDateTime ge 2026-11-18T11:00:00Z"
     assert "odata.maxpagesize=50" in first.headers["prefer"]
     assert list(second.query) == ["$skiptoken"]
+
+
+@pytest.mark.parametrize(
+    ("told", "filters"),
+    [
+        (timedelta(0), ["2026-11-18T11:00:00Z"]),
+        (timedelta(minutes=50), ["2026-11-18T11:00:00Z"]),
+        (timedelta(days=-10), ["2026-11-18T11:00:00Z"]),
+        (timedelta(days=10), ["2026-11-18T11:00:00Z", "2026-11-08T11:00:00Z"]),
+        (timedelta(days=300_000), ["2026-11-18T11:00:00Z", "1926-11-18T11:00:00Z"]),
+        (None, ["2026-11-18T11:00:00Z"]),
+    ],
+)
+async def test_a_clock_that_is_ahead_of_the_services_hides_no_mail(reader_of, mailbox, told, filters):
+    """What the first look asks for holds for all later ones, also when our clock has been set right."""
+
+    class Clock(SystemClock):
+        def now(self):
+            return NOW
+
+    def dated(request):
+        written = "yesterday" if told is None else format_datetime(NOW - told, usegmt=True)
+        page = {"value": [], "@odata.deltaLink": f"{mailbox.url}{request.path}?$deltatoken=1.0"}
+        return Response(body=page, headers={"Date": written})
+
+    mailbox.override = dated
+    await reader_of(Clock()).look("inbox", None, since=SINCE)
+    assert [request.query["$filter"].split()[-1] for request in mailbox.server.requests] == filters
 
 
 async def test_of_a_message_recognition_gets_its_fields_and_nothing_more(reader, mailbox):

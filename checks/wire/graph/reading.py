@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
 from checks.core.graph_mail import SELECTED, Page, Row, read_page, read_row, recognisable
+from checks.core.http import http_date
 from checks.core.message import HEADER
 from checks.core.model import MessageRef, RawMessage
 from checks.core.roles import Use
@@ -23,6 +24,7 @@ VALIDITY = "immutable"
 _PAGE = 50
 _SMALLEST_PAGE = 5
 _CLOCKS = timedelta(hours=1)  # how far the service's clock may be behind ours: the filter holds for all later rounds
+_FURTHEST = timedelta(days=36_525)  # that a clock is believed to be off; more leads to years that no filter can have
 _GATEWAY_TIMEOUT = 504
 _GONE = frozenset({404, 410})
 _VOID = frozenset({400, 404, 410})
@@ -51,7 +53,7 @@ class GraphReading:
         aim = f"look into {folder}"
         answer = await self._page(self._link(cursor), aim) if self._link(cursor) else None
         if answer is None or answer.status in _VOID:
-            answer = await self._page(self._first(folder, since), aim)
+            answer = await self._begin(folder, since, aim)
         if not answer.well:
             raise refusal(self.client, answer, aim, Use.GRAPH_READ, self.now)
         found = read_page(answer.document)
@@ -109,6 +111,18 @@ class GraphReading:
         request = GraphRequest(method="DELETE", url=self._message(ref.uid))
         answer = await ask(self.client, request, "delete messages")
         return await ask(self.client, request, "delete messages") if answer.status in _DELETED else answer
+
+    async def _begin(self, folder: str, since: datetime, aim: str) -> GraphAnswer:
+        """Ask for what came since *since*, by the service's clock where ours is ahead of it, as before NTP sets it.
+
+        A filter in the future would hide all mail, and holds for as long as the tokens that come of it.
+        """
+        answer = await self._page(self._first(folder, since), aim)
+        theirs = http_date(answer.headers.get("date", ""))
+        ahead = timedelta(0) if theirs is None else self.now() - theirs
+        if not answer.well or ahead <= _CLOCKS:
+            return answer
+        return await self._page(self._first(folder, since - min(ahead, _FURTHEST)), aim)
 
     async def _page(self, url: str | None, aim: str) -> GraphAnswer:
         request = GraphRequest(method="GET", url=url or "", prefer=(f"odata.maxpagesize={self.page}",))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from urllib.parse import quote
 
+from checks.core.http import http_date
 from checks.core.reply import clean_text
 from checks.core.roles import Use
 from checks.wire.graph.client import GraphAnswer, GraphClient, GraphRequest
@@ -41,8 +41,5 @@ async def survey(client: GraphClient, watched: Sequence[str], now: Callable[[], 
 
 
 def _time(answer: GraphAnswer, ours: datetime) -> ServerTime | None:
-    try:
-        theirs = parsedate_to_datetime(answer.headers.get("date", ""))
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return ServerTime(theirs.astimezone(UTC) if theirs.tzinfo else theirs.replace(tzinfo=UTC), ours)
+    theirs = http_date(answer.headers.get("date", ""))
+    return None if theirs is None else ServerTime(theirs, ours)
