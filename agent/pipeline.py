@@ -151,15 +151,21 @@ class Pipeline:
         await self._apply(parts)
 
     async def _apply(self, parts: Parts) -> None:
+        before, running = self._running, self._assemble(parts)
+        moved = _moved(before.parts, parts) if before is not None else set()
         thresholds = [limit for check in parts.checks.values() for limit in _thresholds(check)]
         watched = {name: list(reader.folders) for name, reader in parts.mailboxes.items()}
         now_at = self._clock.steady()
+        # From here on no code of a plug-in runs: what it raises leaves everything as it was, the ledger too.
         await self._ledger.configure(watched=watched, accounts=parts.accounts, thresholds=thresholds, at=now_at)
         if self._stopping:
             raise LocalFault("the agent is about to end; it takes the settings over when it starts again")
-        before, self._running = self._running, self._assemble(parts)
+        self._running = running
+        for name, watcher in running.watchers.items():
+            part = supervise(f"watch {name}", watcher.run, self._clock)
+            running.tasks.append(self._group.create_task(part, name=f"watch {name}"))
         if before is not None:
-            self._schedule.update(list(parts.checks.values()), moved=_moved(before.parts, parts))
+            self._schedule.update(list(parts.checks.values()), moved=moved)
             self._group.create_task(self._retire(before), name="retire")
         self.reload_success_at = self._clock.steady()
 
@@ -230,13 +236,7 @@ class Pipeline:
             handed_over=self._handed_over,
             written=self._judge.wake,
         )
-        running = _Running(parts, probe, {})
-        for name in parts.mailboxes:
-            watcher = self._watcher(parts, name, online)
-            running.watchers[name] = watcher
-            part = supervise(f"watch {name}", watcher.run, self._clock)
-            running.tasks.append(self._group.create_task(part, name=f"watch {name}"))
-        return running
+        return _Running(parts, probe, {name: self._watcher(parts, name, online) for name in parts.mailboxes})
 
     def _watcher(self, parts: Parts, name: str, online: Online) -> Watcher:
         reader = parts.mailboxes[name]
@@ -368,10 +368,15 @@ class Pipeline:
 
 async def _close_all(parts: Mapping[str, SendPath | MailboxReader]) -> None:
     """Close plug-ins; one that cannot be closed harms no other."""
-    closed = await asyncio.gather(*(part.close() for part in parts.values()), return_exceptions=True)
+    closed = await asyncio.gather(*(_close(part) for part in parts.values()), return_exceptions=True)
     for name, defect in zip(parts, closed, strict=True):
         if isinstance(defect, Exception):
             _log.error("part.not_closed", part=name, exc_info=defect)
+
+
+async def _close(part: SendPath | MailboxReader) -> None:
+    """Close one plug-in, within a coroutine of ours whatever `close` returns or raises at once."""
+    await part.close()
 
 
 def _moved(before: Parts, parts: Parts) -> set[str]:

@@ -166,3 +166,62 @@ def test_a_reload_of_an_agent_that_cannot_start_does_not_wait_for_ever(
 
     with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         asyncio.run(asyncio.wait_for(story(ledger), 60))
+
+
+class Breaking(SimulatedReader):
+    """A plug-in with a defect that shows when it is put to work."""
+
+    @property
+    def poll(self) -> None:
+        raise ValueError("a defect of the plug-in")
+
+
+class NoCoroutine(SimulatedReader):
+    """A plug-in whose `close` returns nothing to wait for."""
+
+    def close(self) -> None:  # type: ignore[override]
+        return None
+
+
+def in_another_mailbox(parts: Parts, reader: SimulatedReader) -> Parts:
+    (check,) = parts.checks.values()
+    moved = replace(check, mailbox="another")
+    return replace(
+        parts,
+        checks={check.name: moved},
+        mailboxes={"another": reader},
+        kinds={"another": "imap"},
+        addresses={"another": [check.recipient]},
+    )
+
+
+def test_after_a_reload_that_breaks_in_a_plug_in_looks_into_the_old_mailbox_count(tmp_path: Path) -> None:
+    async def story(ledger: Ledger) -> None:
+        clock, stop = SystemClock(), asyncio.Event()
+        parts = one_check(clock, SimulatedReader(Tenant(clock)))
+        pipeline = Pipeline(clock=clock, ledger=ledger)
+        running = asyncio.ensure_future(pipeline.run(parts, stop))
+        with pytest.raises(ValueError, match="a defect of the plug-in"):
+            await pipeline.apply(in_another_mailbox(parts, Breaking(Tenant(clock))))
+        assert list((await ledger.snapshot()).looked_at) == ["inbox"]
+        assert [one.name for one in pipeline.view().mailboxes] == ["inbox"]
+        stop.set()
+        await running
+
+    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        asyncio.run(asyncio.wait_for(story(ledger), 60))
+
+
+def test_a_plug_in_whose_close_is_no_coroutine_ends_nothing_and_is_named(tmp_path: Path) -> None:
+    async def story(ledger: Ledger) -> None:
+        clock, stop = SystemClock(), asyncio.Event()
+        parts = one_check(clock, NoCoroutine(Tenant(clock)))
+        pipeline = Pipeline(clock=clock, ledger=ledger)
+        running = asyncio.ensure_future(pipeline.run(parts, stop))
+        await pipeline.apply(in_another_mailbox(parts, SimulatedReader(Tenant(clock))))
+        stop.set()
+        await running
+
+    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger, capture_logs() as logs:
+        asyncio.run(asyncio.wait_for(story(ledger), 60))
+    assert [one["part"] for one in logs if one["event"] == "part.not_closed"] == ["inbox"]
