@@ -57,6 +57,12 @@ def next_due(connection: Connection) -> float | None:
     return None if found is None else float(found)
 
 
+def oldest_in_flight(connection: Connection) -> float | None:
+    """Tell when the oldest of the canaries in flight was started; None if none is."""
+    found = connection.execute(select(func.min(canaries.c.started_at)).where(canaries.c.outcome.is_(None))).scalar()
+    return None if found is None else float(found)
+
+
 def _attributed(connection: Connection, names: Collection[str]) -> set[str]:
     """Name the checks on which the connector's header has been seen."""
     seen = select(totals.c.owner).where(totals.c.metric == ATTRIBUTED, totals.c.owner.in_(names), totals.c.value > 0)

@@ -179,6 +179,10 @@ class Ledger:
         """Tell when the next canary is due."""
         return await self.read(facts.next_due)
 
+    async def oldest_in_flight(self) -> float | None:
+        """Tell when the oldest of the canaries in flight was started; None if none is. It goes through all of them."""
+        return await self.read(facts.oldest_in_flight)
+
     async def cursor(self, mailbox: str, folder: str) -> tuple[str | None, float | None]:
         """Tell where the last look into a folder stopped, and when its last complete look began."""
 

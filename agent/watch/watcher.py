@@ -26,7 +26,8 @@ _EASE_AFTER = 300.0
 _NAP = 0.25  # below this it costs more to enter and leave IDLE than to look again
 _BLIND_FACTOR = 2.0
 _BLIND_SLACK = 5.0
-_FIRST_LOOK_BACK = timedelta(days=1)
+_MARGIN = timedelta(days=1)  # of reaching back: for clocks that disagree, and what came just before we began
+_REACH_KNOWN_FOR = 3600.0  # far less than the margin, which covers what was sent meanwhile
 
 
 @dataclass(slots=True)
@@ -66,6 +67,8 @@ class Watcher:
     _all_wanted: bool = False
     _slowness: float = 1.0
     _throttled_at: float = 0.0
+    _oldest_at: float = 0.0  # nothing that is in flight began before
+    _oldest_until: float = 0.0
     _deafness: float = 0.0  # how long the last pause was after a wait that failed
 
     @property
@@ -142,7 +145,7 @@ class Watcher:
         its end, but proves no absence: that is left to the next, which follows at once.
         """
         began_at, whole, complete = self.clock.steady(), False, False
-        since = self.clock.now() - _FIRST_LOOK_BACK - timedelta(seconds=self.interpreter.keep)
+        since = self.clock.now() - await self._reach()
         while not complete:
             asked_at = self.clock.steady()
             look = await self.reader.look(folder.name, folder.cursor, since=since)
@@ -153,6 +156,18 @@ class Watcher:
             complete = look.complete and whole
             await self._write_down(folder, replace(look, complete=complete), began_at, answered_at)
             folder.midway = not look.complete
+
+    async def _reach(self) -> timedelta:
+        """Say how far back to begin where a cursor is void: whatever is still awaited may have come since it was sent.
+
+        That is asked of all canaries: a bounce of one that is awaited elsewhere may lie here, and a mailbox may be
+        renamed. What is older only widens the reach.
+        """
+        now = self.clock.steady()
+        if now >= self._oldest_until:
+            oldest = await self.ledger.oldest_in_flight()
+            self._oldest_at, self._oldest_until = now if oldest is None else oldest, now + _REACH_KNOWN_FOR
+        return _MARGIN + timedelta(seconds=max(self.interpreter.keep, now - self._oldest_at))
 
     async def _write_down(self, folder: _Folder, look: Look, began_at: float, answered_at: float) -> None:
         found = await self.interpreter.interpret(look.messages, seen_at=answered_at, after_at=folder.looked_at)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 
 from checks.core.model import (
     Accepted,
@@ -125,13 +126,13 @@ class SimulatedReader:
         return folder == "Sent Items"
 
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
-        del since
         self._reach()
         self.looks += 1
         validity, last, *until = (cursor or "0:0").split(":")
         expired = validity != str(self.tenant.validity)
-        above = 0 if expired else int(last)
-        fresh = [mail for mail in self.tenant.visible(folder) if mail.uid > above]
+        there = self.tenant.visible(folder)
+        above = _older(there, since) if expired else int(last)
+        fresh = [mail for mail in there if mail.uid > above]
         if until and not expired:
             fresh = [mail for mail in fresh if mail.uid <= int(until[0])]
         page = fresh[: self.page] if folder == "INBOX" else fresh
@@ -193,6 +194,11 @@ def unreadable() -> MailboxUnreadable:
 
 def our_fault() -> LocalFault:
     return LocalFault("the secret file cannot be read")
+
+
+def _older(there: Sequence[Mail], since: datetime) -> int:
+    """Find the UID to begin after: of the last message before the first that came at *since* or later."""
+    return max((mail.uid for mail in takewhile(lambda mail: mail.visible_at < since.timestamp(), there)), default=0)
 
 
 def _head(content: bytes) -> bytes:
