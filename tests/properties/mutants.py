@@ -184,6 +184,12 @@ MUTANTS = (
         "midway=False))",
     ),
     Mutant(
+        "where a cursor is void, only what is still to come is looked for",
+        _WATCHER,
+        "since = self.clock.now() - await self._reach()",
+        "since = self.clock.now() + timedelta(days=30)",
+    ),
+    Mutant(
         "evidence is given up because the server asked us to slow down",
         "agent/watch/fetches.py",
         "if error.reason in _BLAMED:",

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
+from itertools import count, takewhile
 
 from properties.post import FOLDERS, Fate, Mail, Page, Post, Sent, name_of
+from support.simulation import EPOCH
 
 from checks.core.model import Accepted, Cause, MessageRef, RawMessage, Refused, Reply, Stage, StageTiming, Transcript
 from checks.errors import LocalFault, MailboxUnreadable
@@ -126,13 +127,13 @@ class SimulatedReader:
         return folder == "Sent Items"
 
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
-        del since  # a history is shorter than the day that is looked back
         await self._reach()
         post, here = self._post, (self._name, folder)
         validity, last, until, *_ = (cursor or "-1:0:").split(":")
         expired = int(validity) != post.validity[here]
-        above = 0 if expired else int(last)
-        fresh = [mail for mail in post.visible(*here) if (mail.uid or 0) > above]
+        there = post.visible(*here)
+        above = _older(there, since) if expired else int(last)
+        fresh = [mail for mail in there if (mail.uid or 0) > above]
         at = post.now()
         if until and not expired:
             fresh, at = [mail for mail in fresh if (mail.uid or 0) <= int(until)], post.pages[cursor or ""].at
@@ -217,6 +218,12 @@ class SimulatedReader:
             self._post.farewells[self._name] = left - 1
         if self._name in self._post.trouble:
             raise self._post.trouble[self._name]
+
+
+def _older(there: Sequence[Mail], since: datetime) -> int:
+    """Find the UID to begin after: of the last message before the first that came at *since* or later."""
+    older = takewhile(lambda mail: EPOCH + mail.visible_at < since.timestamp(), there)
+    return max((mail.uid or 0 for mail in older), default=0)
 
 
 def _head(content: bytes) -> bytes:
