@@ -358,9 +358,24 @@ async def test_a_folder_that_may_only_be_read_is_read(scripted, reader_for, kit)
         await peer.answer(rb"SELECT", *told, b"OK [READ-ONLY] yours to read", done=b"OK [READ-ONLY] done")
         await peer.answer(rb"EXAMINE", *told, done=b"OK [READ-ONLY] done")
         await peer.answer(rb"UID SEARCH", b"SEARCH")
-        await peer.answer(rb"UID FETCH 9:508,\*")
+        await peer.answer(rb"UID FETCH 1:500,\*")
 
-    assert (await reader_for(await scripted(server)).look("INBOX", None, since=kit.LONG_AGO)).cursor == "7:8"
+    assert (await reader_for(await scripted(server)).look("INBOX", None, since=kit.LONG_AGO)).cursor == "7:0"
+
+
+async def test_where_nothing_is_dated_late_enough_a_look_begins_with_the_newest_messages(scripted, reader_for, kit):
+    async def server(peer):
+        await peer.begin(following=9001, exists=1)
+        await peer.answer(rb"UID SEARCH SINCE", b"SEARCH")
+        await peer.answer(rb"UID FETCH 8901:9400,\*", kit.shown(8000))
+        await peer.answer(rb"NOOP")
+        await peer.answer(rb"UID FETCH 8901:9400,\*", kit.shown(9001))
+
+    reader = reader_for(await scripted(server))
+    first = await reader.look("INBOX", None, since=kit.LONG_AGO)
+    assert (first.messages, first.complete) == ([], True), "what lies further below is left alone"
+    second = await reader.look("INBOX", first.cursor, since=kit.LONG_AGO)
+    assert [message.ref.uid for message in second.messages] == ["9001"]
 
 
 @pytest.mark.parametrize("told", [b"NIL", b'""', b"{0}\r\n"])

@@ -38,6 +38,7 @@ PAGE = 500
 """Messages that one look returns at most."""
 
 _BATCH = 50  # messages whose whole headers are fetched, or which are deleted, by one command
+_OVERLAP = 100  # UIDs below the newest with which the first look begins where the server dates nothing late enough
 _OVERHEAD = 4096  # bytes of an answer around the data of one message
 
 
@@ -46,6 +47,7 @@ def look(folder: str, cursor: str | None, since: datetime, session: Session) -> 
 
     Without a usable cursor it begins with the first message that the server dates no earlier than the day before
     *since*: SEARCH knows only days, in the server's time zone. So it may begin two days too early, but never too late.
+    Where the server dates nothing so late, as one does whose clock is slow, it begins with the newest messages.
     """
     opened = session.current(folder)
     session.overheard = False
@@ -135,8 +137,9 @@ def _before(session: Session, folder: Folder, since: datetime) -> Cursor:
     """Return the place to begin after, so that nothing is missed that came at *since* or later."""
     day = format_criteria_date(since - timedelta(days=1)).decode()
     uids = session.dialogue.exchange(f"search {folder.name}", partial(session.client.find, "SINCE", day))
-    # If nothing is found: what has come after SELECT, and what will, is above the floor that SELECT told.
-    return Cursor(folder.validity, uids[0] - 1 if uids else folder.floor)
+    # If nothing is found: what has come after SELECT, and what will, is above the floor that SELECT told. What came
+    # just before is below it, and dated too early where the server's clock is days slow.
+    return Cursor(folder.validity, uids[0] - 1 if uids else max(0, folder.floor - _OVERLAP))
 
 
 def _page(session: Session, folder: Folder, start: Cursor) -> Look:
