@@ -165,20 +165,60 @@ def _flag(client: IMAPClient) -> None:
     change(newest, [FLAGGED])
 
 
-@dataclass(frozen=True, slots=True)
-class Rewritten(Breakage):
-    """The server tells something else than it did, in the lines that *pattern* matches, from the next session on."""
+_STORED = re.compile(rb'(INTERNALDATE ")([ \d]\d-\w{3}-\d{4})')
+_SINCE = re.compile(rb"(SINCE )(\d+-\w{3}-\d{4})")
 
-    pattern: bytes
-    replace: Callable[[re.Match[bytes]], bytes]
+
+class Renumbered(Breakage):
+    """The server has another UIDVALIDITY, from the next session on."""
 
     async def prepare(self, rig: Rig) -> None:
         await rig.another_client(_empty)  # what other rows left is counted as foreign each time that it is found
         assert await rig.agent.outcome_of("patient") == "delivered"
 
     async def begin(self, rig: Rig) -> None:
-        rig.imap.rewrite = lambda line: re.sub(self.pattern, self.replace, line)
+        rig.imap.rewrite = _renumbered
         await rig.imap.cut()
+
+
+def _renumbered(line: bytes) -> bytes:
+    return re.sub(rb"UIDVALIDITY (\d+)", lambda found: b"UIDVALIDITY %d" % (int(found[1]) + 1), line)
+
+
+class WrongClock(Renumbered):
+    """The server's clock is off by so many days, by which it also searches; and for a while nobody can log in.
+
+    Its UIDs are new when it is back, so where to begin has to be found by date, and the canary is there by then.
+    """
+
+    def __init__(self, days: int) -> None:
+        self._off = timedelta(days=days)
+
+    async def begin(self, rig: Rig) -> None:
+        def told(line: bytes) -> bytes:
+            return re.sub(_STORED, lambda found: _shifted(found, self._off), _renumbered(line))
+
+        def asked(line: bytes) -> bytes:
+            true, times = re.subn(_SINCE, lambda found: _shifted(found, -self._off), line)
+            if times:
+                rig.hit()
+            return true
+
+        rig.imap.rewrite, rig.imap.reword = told, asked
+        rig.imap.reached = lambda: None  # what counts is that it was asked for a date
+        rig.imap.fault = imap_proxy.Fault(on=imap_proxy.On.LOGIN, act=Act.RESET)
+        await rig.imap.cut()
+
+    async def sent(self, rig: Rig, canary: Canary) -> None:
+        async with asyncio.timeout(60):
+            while not await rig.copies(canary):
+                await asyncio.sleep(0.05)
+        rig.imap.fault = None
+
+
+def _shifted(found: re.Match[bytes], by: timedelta) -> bytes:
+    day = datetime.strptime(found[2].decode(), "%d-%b-%Y") + by  # noqa: DTZ007 - a day only
+    return found[1] + day.strftime("%d-%b-%Y").encode()
 
 
 @dataclass(frozen=True, slots=True)

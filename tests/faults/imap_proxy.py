@@ -51,7 +51,8 @@ class ImapProxy(Proxy):
     """Passes IMAP on. All of these are in force from the next line on:
 
     `fault`: what goes wrong at a command. `mute_idle`: what the server says during IDLE is swallowed. `rewrite`:
-    changes each line of the server (not the literals in it). `before`: is awaited with each command before it goes on.
+    changes each line of the server (not the literals in it). `reword`: changes each line of the client. `before`: is
+    awaited with each command before it goes on.
     """
 
     def __init__(self, upstream: int, trust: ssl.SSLContext) -> None:
@@ -61,7 +62,7 @@ class ImapProxy(Proxy):
 
     async def heal(self) -> None:
         """Pass everything on as it is; conversations in which something went wrong are at an end."""
-        if self.fault or self.mute_idle or self.before or self.rewrite is not bytes:
+        if self.fault or self.mute_idle or self.before or self.rewrite is not bytes or self.reword is not bytes:
             self._be_well()
             await self.cut()
 
@@ -69,6 +70,7 @@ class ImapProxy(Proxy):
         self.fault: Fault | None = None
         self.mute_idle = False
         self.rewrite: Callable[[bytes], bytes] = bytes
+        self.reword: Callable[[bytes], bytes] = bytes
         self.before: Callable[[bytes], Awaitable[None]] | None = None
 
     def upstream_tls(self) -> ssl.SSLContext:
@@ -104,7 +106,7 @@ class _Talk:
                 await self._go_wrong(fault.act, tag)
             if self.proxy.before is not None:
                 await self.proxy.before(command)
-            self.server_writer.write(line)
+            self.server_writer.write(self.proxy.reword(line))
 
     async def down(self) -> None:
         while line := await self.server_reader.readline():
