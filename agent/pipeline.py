@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from agent import __version__
+from agent import __version__, upkeep
 from agent.audit import Auditor
 from agent.judge import Judge
 from agent.ledger import Ledger, LedgerError, Retention
@@ -30,7 +30,6 @@ from checks.errors import LocalFault
 from checks.ports import Clock, Credential, Endpoint, MailboxReader, SendPath
 
 _log = structlog.get_logger("pipeline")
-_PRUNE_EVERY = 300.0
 _LAST_MOMENT = 5.0
 _ADJUSTED = 0.5
 
@@ -107,6 +106,9 @@ class Pipeline:
         """Run until *stop*; then send no more, give what is being sent a moment, and let go.
 
         A defect in the judge or the schedule ends it, as an ExceptionGroup: the service manager starts it anew.
+
+        Raises:
+            LedgerInUse: another agent may be at work with the same ledger.
         """
         try:
             await self._run(parts, stop)
@@ -125,7 +127,8 @@ class Pipeline:
                 for name, part in (
                     ("judge", self._judge.run()),
                     ("clock", self._schedule.watch_clock()),
-                    ("prune", self._prune()),
+                    ("prune", upkeep.prune(self._ledger, self._clock, self._keeping)),
+                    ("hold", upkeep.watch_hold(self._ledger, self._clock, lost=stop.set)),
                     ("audit", supervise("audit", self._auditor.run, self._clock)),
                 )
             ]
@@ -138,6 +141,7 @@ class Pipeline:
             await self._close()
             for stage in stages:
                 stage.cancel()
+        self._ledger.check_hold()
         await self._end()
 
     async def apply(self, parts: Parts) -> None:
@@ -308,17 +312,8 @@ class Pipeline:
         if self._running is not None and mailbox in self._running.watchers:
             self._running.watchers[mailbox].want_look()
 
-    async def _prune(self) -> None:
-        while True:
-            await self._clock.sleep(_PRUNE_EVERY)
-            if self._running is None:
-                continue
-            keep = Retention(rows=self._running.parts.ledger_keep)
-            try:
-                while await self._ledger.prune(now=self._clock.steady(), keep=keep):
-                    await self._clock.sleep(0.1)
-            except LedgerError as error:
-                _log.error("ledger.not_pruned", why=str(error))
+    def _keeping(self) -> Retention | None:
+        return Retention(rows=self._running.parts.ledger_keep) if self._running else None
 
     async def _retire(self, before: _Running) -> None:
         """Let go of parts that a reload replaced: watchers now, paths once nothing is being sent any more."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from agent.ledger import records, servers, streaks
@@ -17,6 +18,7 @@ from checks.core.lifecycle import Event, State
 from checks.core.model import Accepted, Attempt, Canary, Cause, Check, Conclusion, Outcome, Pending, Refused, Untried
 from checks.core.servers import ServerTimes
 
+_log = structlog.get_logger("ledger")
 _NEVER = 1e18  # a moment that does not come: nothing is due until a fact arrives
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
@@ -111,6 +113,8 @@ def attempted(transaction: Transaction, canary: Canary, attempt: Attempt, *, onl
     }
     this = {"canary": canary.id, "sources": sorted(lifecycle.sources(event))}
     changed = transaction.connection.execute(_ATTEMPTED, {**this, **values})
+    if not changed.rowcount:
+        _log.error("canary.attempt_not_written", check=canary.check.name, canary=canary.id, attempt=event)
     if not changed.rowcount or isinstance(attempt, Untried):
         return
     content = records.dump_transcript(attempt.transcript)

@@ -1,16 +1,15 @@
-"""Open the database: settings that make it durable, one agent at a time on SQLite."""
+"""Open the database, with the settings that make it durable."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
 
-from agent.ledger.errors import LedgerError, LedgerInUse
+from agent.ledger.errors import LedgerError
 
 _BUSY_MS = 10_000
 
@@ -37,8 +36,8 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
             raise LedgerError(f"there is no ledger at {path}: has the agent run yet?")
         engine = create_engine(f"sqlite:///file:{path.absolute()}?mode=ro&uri=true")
     else:
-        _make_folder(path)
-        _make_private(path)
+        make_folder(path)
+        make_private(path)
         engine = create_engine(f"sqlite:///{path}")
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_reading if read_only else _begin_writing)
@@ -56,48 +55,24 @@ def readers(url: str) -> Engine:
     return engine
 
 
-@contextmanager
-def exclusively(url: str) -> Iterator[None]:
-    """Hold a SQLite ledger for this process alone; the operating system lets go when the process ends, however.
+def make_folder(path: Path) -> None:
+    """Make the folder that the ledger at *path* lies in.
 
     Raises:
-        LedgerInUse: another process holds it.
+        LedgerError: it cannot be made.
     """
-    path = sqlite_file(url)
-    if path is None:
-        yield
-        return
-    _make_folder(path)
-    real = path.resolve()  # a link is another name of the same ledger
-    lock = real.with_name(real.name + ".lock")
-    try:
-        _make_private(lock)
-        handle = lock.open("a+")
-    except OSError as error:
-        raise LedgerError(f"cannot lock the ledger: {lock}: {error.strerror}") from None
-    with handle:
-        try:
-            _lock(handle)
-        except OSError:
-            handle.seek(0)
-            holder = handle.read(20).strip() or "unknown"
-            message = f"the ledger {path} is in use by another agent (process {holder}); stop it first"
-            raise LedgerInUse(message) from None
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
-        yield
-
-
-def _make_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise LedgerError(f"cannot make the folder of the ledger: {path.parent}: {error.strerror}") from None
 
 
-def _make_private(path: Path) -> None:
-    """Make an empty file that only its owner may read; SQLite gives the files beside it the same rights."""
+def make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read; SQLite gives the files beside it the same rights.
+
+    Raises:
+        LedgerError: it cannot be made.
+    """
     if not path.exists():
         try:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -112,18 +87,6 @@ def hand_over(path: Path) -> None:
         folder = path.parent.stat()
         with suppress(PermissionError):  # root may not on every file system
             os.chown(path, folder.st_uid, folder.st_gid)
-
-
-def _lock(handle: Any) -> None:
-    """Take the lock without waiting, by whatever the system has."""
-    try:
-        import fcntl  # noqa: PLC0415 - does not exist on Windows
-    except ImportError:
-        import msvcrt  # noqa: PLC0415 - exists only on Windows
-
-        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    else:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.ledger import connect, export, records, servers, snapshot, verify
+from agent.ledger import connect, export, hold, records, servers, snapshot, verify
 from agent.ledger.beginning import newest_moment
 from agent.ledger.errors import LedgerError
 from agent.ledger.facts import ATTRIBUTED
@@ -168,7 +168,7 @@ def upgrade(url: str) -> Upgraded:
         LedgerError: there is no such ledger, it is not ours, too new, or cannot be written.
     """
     _find(url)
-    with connect.exclusively(url):
+    with hold.exclusively(url):
         engine = connect.connect(url)
         try:
             return bring_up_to_date(engine, url)

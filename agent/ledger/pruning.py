@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.ledger import connect, copying
+from agent.ledger import connect, copying, hold
 from agent.ledger.errors import LedgerError, LedgerInUse
 from agent.ledger.retention import Retention, count_old, prune
 from agent.ledger.schema import canaries, runs
@@ -89,7 +89,7 @@ def pruning(url: str, *, wall: float, keep: Retention) -> Iterator[Pruning]:
         raise LedgerError(f"there is no ledger at {file}: has the agent run yet?")
     with ExitStack() as stack:
         try:
-            stack.enter_context(connect.exclusively(url))
+            stack.enter_context(hold.exclusively(url))
             alone = file is not None
         except LedgerInUse:
             alone = False

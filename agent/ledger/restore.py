@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.ledger import beginning, connect, copying, verify
+from agent.ledger import beginning, connect, copying, hold, verify
 from agent.ledger.beginning import Beginning
 from agent.ledger.copying import BESIDE
 from agent.ledger.damage import free_name, rename
@@ -48,7 +48,7 @@ def restore(url: str, file: Path, *, wall: float, tell: Callable[[str], None]) -
         raise LedgerError(f"there is no backup at {file}")
     if place.exists() and place.samefile(file):
         raise LedgerError(f"{file} is the ledger itself")
-    with connect.exclusively(url):
+    with hold.exclusively(url):
         real = place.resolve()
         copying.need_room(file, real.parent, 2, "restoring it")
         with copying.new_file(real) as unfinished:

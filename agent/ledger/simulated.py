@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.ledger import connect, records
+from agent.ledger import connect, hold, records
 from agent.ledger.errors import LedgerError, LedgerInUse
 from agent.ledger.schema import blind, canaries, meta, runs, sightings, specs
 from agent.ledger.upgrade import upgrade
@@ -73,7 +73,7 @@ def fill(url: str, past: Past, tell: Callable[[int], None] = lambda _written: No
     Raises:
         LedgerError: the ledger cannot be written.
     """
-    with suppress(LedgerInUse), connect.exclusively(url):  # an agent that uses it has brought it up to date
+    with suppress(LedgerInUse), hold.exclusively(url):  # an agent that uses it has brought it up to date
         engine = connect.connect(url)
         upgrade(engine, url)
         engine.dispose()

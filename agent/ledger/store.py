@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.ledger import beginning, canaries, cleanup, connect, damage, facts, looks, retention, silences, verify
+from agent.ledger import beginning, canaries, cleanup, connect, damage, facts, hold, looks, retention, silences, verify
 from agent.ledger import snapshot as pictures
 from agent.ledger.beginning import Beginning
 from agent.ledger.cleanup import Stored
@@ -70,13 +70,13 @@ class Ledger:
         Raises:
             LedgerError: it is in use, too new, or cannot be opened.
         """
-        self._stack.enter_context(connect.exclusively(self._url))
+        self._hold = self._stack.enter_context(hold.exclusively(self._url))
         try:
             aside = damage.set_aside_if_damaged(self._url)
             engine = self._engine(connect.connect(self._url))
             self.opening = Opening(upgraded=upgrade(engine, self._url), set_aside=aside)
             self._reading = self._engine(connect.readers(self._url))
-            self._writer = Writer(engine, buckets(()))
+            self._writer = Writer(engine, buckets(()), self._hold.check)
             self._stack.callback(self._writer.close)
             self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-reader")
             self._stack.callback(self._pool.shutdown)
@@ -95,6 +95,14 @@ class Ledger:
     def write_errors(self) -> int:
         """How often something could not be written since the start."""
         return self._writer.errors
+
+    def check_hold(self) -> None:
+        """Make sure that the ledger is still this agent's alone.
+
+        Raises:
+            LedgerInUse: another one may be at work with it; nothing is written any more.
+        """
+        self._hold.check()
 
     def newest_moment(self) -> float:
         """Tell the newest moment on record, so that the steady timeline never runs behind it.

@@ -58,11 +58,13 @@ class Writer:
     """Runs pieces of work in order, many to a transaction (group commit), each in a savepoint of its own.
 
     A piece of work that fails takes nothing from its neighbours, unless the database gave up the whole transaction:
-    then all of them failed, and each is told so.
+    then all of them failed, and each is told so. *may_write* is asked in each transaction: it raises
+    LedgerError if not.
     """
 
-    def __init__(self, engine: Engine, bounds: Sequence[float]) -> None:
+    def __init__(self, engine: Engine, bounds: Sequence[float], may_write: Callable[[], None]) -> None:
         self._engine = engine
+        self._may_write = may_write
         self._bounds = bounds
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
@@ -110,11 +112,12 @@ class Writer:
         changes = Changes()
         try:
             with self._engine.begin() as connection:
+                self._may_write()  # whoever is let in from now on waits for this transaction
                 answers = [self._one(connection, request.work, changes) for request in together]
                 apply(connection, changes, self._bounds)
         except Exception as error:  # noqa: BLE001 - a defect must not end the thread that everybody waits for
             self.errors += 1
-            failed = LedgerError.of(error)
+            failed = error if isinstance(error, LedgerError) else LedgerError.of(error)
             answers = [(None, failed)] * len(together)
         else:
             self._bounds = changes.buckets or self._bounds

@@ -60,7 +60,7 @@ def test_a_new_ledger_and_one_that_is_up_to_date_are_told_apart(tmp_path: Path) 
         assert second.opening.upgraded is not None
         assert second.opening.upgraded.before == second.opening.upgraded.after
         assert second.opening.upgraded.copy is None
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["ledger.db", "ledger.db.lock"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["ledger.db"]
 
 
 def test_what_a_ledger_was_before_its_tables_are_changed_is_kept(old: Path) -> None:
