@@ -27,19 +27,8 @@ _SENT_WORDS = (
 )  # fmt: skip
 """Beginnings of words of the name of Sent Items: of Exchange, in the languages of Junk, and of Gmail."""
 
-_SENT_NAMES = frozenset(
-    {
-        *("sent items", "sent messages", "sent mail", "sent"),  # as a word, "sent" would mean other folders too
-        # Gmail's All Mail, which holds what was sent too.
-        *("all mail", "alle nachrichten", "tous les messages", "alle berichten", "alle e-mails", "todos"),
-        *("todo el correo", "tutti i messaggi", "tots els missatges", "tot el correu", "todos os e-mails"),
-        *("todo o correio", "alla mail", "alle mails", "all e-post", "allur póstur", "kaikki viestit", "kõik kirjad"),
-        *("wszystkie", "všechny zprávy", "všetky správy", "összes levél", "toate mesajele", "vsa pošta", "sva pošta"),
-        *("сва пошта", "цялата поща", "visi laiškai", "visas vēstules", "вся почта", "вся пошта", "уся пошта"),
-        *("όλα τα μηνύματα", "όλη η αλληλογραφία", "tüm postalar", "tất cả thư", "すべてのメール"),
-        *("所有邮件", "所有郵件", "全部郵件", "전체보관함", "จดหมายทั้งหมด", "כל הדואר", "كل البريد"),
-    }
-)
+_SENT_NAMES = frozenset({"sent items", "sent messages", "sent mail", "sent"})
+# As a word, "sent" would mean other folders too.
 _SENT = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, _SENT_WORDS))})")
 
 
@@ -50,7 +39,7 @@ def is_called_junk(folder: str) -> bool:
 
 
 def is_called_sent(folder: str) -> bool:
-    """Tell whether the last part of a folder's path says that copies of sent mail lie there, if only among all mail."""
+    """Tell whether the last part of a folder's path says that copies of sent mail lie there, in any language of Exchange."""
     name = _last_part(folder)
     return name in _SENT_NAMES or _SENT.search(name) is not None
 

@@ -31,7 +31,6 @@ from checks.wire.tls import TlsClient
 
 _Result = TypeVar("_Result")
 
-_KEEPS_SENT = frozenset({"sent", "all"})  # attributes of RFC 6154
 _PORTS = {"implicit": 993, "starttls": 143, "none": 143}
 
 
@@ -128,11 +127,8 @@ class Imap:
         return self._settings.is_junk(folder) or "junk" in self._uses.get(folder, ())
 
     def is_sent(self, folder: str) -> bool:
-        """Tell whether *folder* holds copies of sent mail: by the settings, or because the server says so.
-
-        All mail holds them too: what lies there has not arrived, as far as anybody can tell.
-        """
-        return self._settings.is_sent(folder) or not _KEEPS_SENT.isdisjoint(self._uses.get(folder, ()))
+        """Tell whether *folder* holds copies of sent mail: by the settings, or because the server says so."""
+        return self._settings.is_sent(folder) or "sent" in self._uses.get(folder, ())
 
     @property
     def poll(self) -> None:

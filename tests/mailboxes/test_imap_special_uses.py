@@ -39,7 +39,7 @@ async def looked(reader, kit):
         ((b'LIST (\\HasNoChildren \\Junk) "/" Allerlei',), (True, False)),
         ((b'LIST (\\HasNoChildren \\JUNK) "/" "Allerlei"',), (True, False)),
         ((b'LIST (\\Sent) "/" Allerlei',), (False, True)),
-        ((b'LIST (\\HasNoChildren \\All) "/" Allerlei',), (False, True)),
+        ((b'LIST (\\HasNoChildren \\All) "/" Allerlei',), (False, False)),
         ((b'LIST (\\HasNoChildren) "/" Allerlei',), (False, False)),
         ((b'LIST (\\Junk) "/" Allerlei2',), (False, False)),
         ((), (False, False)),

@@ -53,6 +53,19 @@ def junk_unknown(context: Context) -> Iterator[Advice]:
             )
 
 
+def sent_alone(context: Context) -> Iterator[Advice]:
+    """Advise on a mailbox that is watched for arrivals where only copies of sent mail lie."""
+    for name in dict.fromkeys(check.mailbox for check in context.sections.checks.values()):
+        settings = context.sections.mailboxes[name].settings
+        folders = getattr(settings, "folders", ())
+        if folders and hasattr(settings, "is_sent") and all(map(settings.is_sent, folders)):
+            yield Advice(
+                ("mailboxes", name, "folders"),
+                "copies of sent mail lie in all of them, which are no delivery: every canary would be called lost;"
+                " list the folder in which mail arrives as well",
+            )
+
+
 def _same_server(one: Plugin, other: Plugin) -> bool:
     first, second = (host_of(path) or (path.text("domain") or "").lower() for path in (one, other))
     return first == second or _is_mx_of(first, second) or _is_mx_of(second, first)
@@ -110,4 +123,5 @@ PROOF_RULES: tuple[Rule, ...] = (
     relay_from_ipv6,
     bounces_unwatched,
     junk_unknown,
+    sent_alone,
 )

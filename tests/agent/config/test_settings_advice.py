@@ -365,6 +365,20 @@ ADVISED = {
             )
         ],
     ),
+    "a mailbox of which only copies of sent mail are watched": (
+        [("address: canary@outside.example}", "address: canary@outside.example, folders: [Gesendet]}")],
+        [
+            (
+                "15: warning: mailboxes.outside.folders: none of them is known to be the Junk folder: a canary that is"
+                " filed there is called lost, or passes if the folder is listed and the server does not say what it is"
+                " for; list it, and say which it is by junk: NAME"
+            ),
+            (
+                "15: warning: mailboxes.outside.folders: copies of sent mail lie in all of them, which are no delivery:"
+                " every canary would be called lost; list the folder in which mail arrives as well"
+            ),
+        ],
+    ),
     "sent items that nobody watches": (
         [("    sender: noreply@contoso.example\n", "    sender: noreply@contoso.example\n    sent_items: outside\n")],
         [
