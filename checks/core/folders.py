@@ -27,8 +27,7 @@ _SENT_WORDS = (
 )  # fmt: skip
 """Beginnings of words of the name of Sent Items: of Exchange, in the languages of Junk, and of Gmail."""
 
-_SENT_NAMES = frozenset({"sent items", "sent messages", "sent mail", "sent"})
-# As a word, "sent" would mean other folders too.
+_SENT_NAMES = frozenset({"sent items", "sent messages", "sent mail", "sent"})  # as a word it would mean others too
 _SENT = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, _SENT_WORDS))})")
 
 
@@ -39,7 +38,7 @@ def is_called_junk(folder: str) -> bool:
 
 
 def is_called_sent(folder: str) -> bool:
-    """Tell whether the last part of a folder's path says that copies of sent mail lie there, in any language of Exchange."""
+    """Tell whether the last part of a folder's path says, in any language, that copies of sent mail lie there."""
     name = _last_part(folder)
     return name in _SENT_NAMES or _SENT.search(name) is not None
 
