@@ -40,6 +40,7 @@ def _check(agent: Agent, check: Check, shown: str) -> list[str]:
         wrong.append(f"{check.name}: shown as pass, the last looks were at {last}, now {now}")
     else:
         oldest = min(at for at in last if at is not None)
+        since = max(witness.watched_since[place] for place in places)  # an earlier mailbox by its name was another one
         overdue = [
             one.id
             for one in witness.canaries.values()
@@ -47,6 +48,7 @@ def _check(agent: Agent, check: Check, shown: str) -> list[str]:
             and one.id not in witness.done
             and one.started_at + one.check.limits.late_after <= oldest
             and one.check.mailbox == check.mailbox
+            and witness.began[one.id] >= since
         ]
         if overdue:
             wrong.append(f"{check.name}: shown as pass while {len(overdue)} canaries are overdue")
