@@ -55,7 +55,12 @@ def test_copies_of_sent_mail_are_known_by_the_folders_name_in_every_language(nam
 
 
 @pytest.mark.parametrize(
-    "name", ["INBOX", "Presented", "Correos reenviados", "Sent to canary", "[Gmail]/All Mail", "Todos", *JUNK]
+    "name",
+    [
+        *("INBOX", "Presented", "Correos reenviados", "Sent to canary", "[Gmail]/All Mail", "Todos", *JUNK),
+        *("SendTest", "Sendt til canary", "Gesendet an Canary", "À envoyer", "Retour à l'envoyeur", "Отправления"),
+        *("Poslanci", "已发货", "보낸사람별"),
+    ],
 )
 def test_other_names_do_not_mean_copies_of_sent_mail(name):
     assert not is_called_sent(name)
