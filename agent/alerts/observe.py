@@ -89,17 +89,18 @@ class Observer:
         """Tell for how long it is not known how a check stands; None where it is.
 
         Mail that is in time yet is no sign of anything: while it is waited for, it begins so late that it is not told
-        before the mail is late. What has been told already goes on.
+        before the mail is late. Once nothing is waited for any more it has begun, now at the latest. What has been told
+        already goes on.
         """
         found, why = verdict.current(snapshot.standing_of(check), view.now_at)
         if found is not Verdict.UNKNOWN and blind_for is None:
             self.unknown_at.pop(check.name, None)
             return None
-        since_at = self.unknown_at.setdefault(check.name, view.now_at - (blind_for or 0.0))
+        since_at = min(self.unknown_at.get(check.name, view.now_at), view.now_at - (blind_for or 0.0))
         oldest_at = _in_time(check, snapshot, view.now_at) if blind_for is None and why != verdict.UNREAD else None
         if oldest_at is not None and view.now_at - since_at < UNKNOWN_AFTER:
             since_at = max(since_at, oldest_at + max(0.0, check.limits.late_after - UNKNOWN_AFTER))
-            self.unknown_at[check.name] = since_at
+        self.unknown_at[check.name] = since_at
         return max(0.0, view.now_at - since_at)
 
     def _signs(self, check: Check, view: AgentView, reading: Reading, blind: Mapping[str, float | None]) -> Signs:

@@ -267,6 +267,19 @@ def test_each_mail_that_comes_to_nothing_is_none_to_wait_for():
     assert opens(Agent(SLOW), 0, 60, lambda at: on_its_way(tried, at - 3, at)) == 10
 
 
+def test_not_knowing_begins_at_the_latest_when_the_mail_that_was_waited_for_comes_to_nothing():
+    nothing = replace(reading(SLOW, T0), snapshot=Snapshot())
+    (standing,) = reading(SLOW, T0 + MINUTE, fault=True).snapshot.standings.values()
+    tried = {SLOW.name: replace(standing, streaks=dict.fromkeys(KINDS, 0) | {Verdict.UNKNOWN: 1})}
+
+    def read(at: float) -> Reading:
+        waited = on_its_way(nothing, 0, at)
+        done = replace(waited.snapshot, standings=tried, in_flight={})
+        return waited if at < MINUTE else replace(waited, snapshot=done)
+
+    assert opens(Agent(SLOW), 0, 15, read) == 1 + 10
+
+
 def test_mail_that_is_sent_after_the_page_does_not_hold_up_the_hour_of_not_knowing():
     agent = Agent(SLOW)
     nothing = replace(reading(SLOW, T0), snapshot=Snapshot())
