@@ -36,6 +36,9 @@ _RENUMBERED = (
     .where(_HERE, sightings.c.canary == bindparam("canary"), sightings.c.validity != bindparam("validity"))
     .limit(1)
 )
+_LOOKED_AT = select(folders.c.looked_at).where(
+    folders.c.mailbox == bindparam("mailbox"), folders.c.folder == bindparam("folder")
+)
 _STILL_WATCHED = (
     select(func.count())
     .select_from(sightings)
@@ -136,7 +139,7 @@ def _sight(transaction: Transaction, look: LookRecord, found: Sighting) -> None:
     row = connection.execute(_FOUND, {"canary": found.canary}).one_or_none()
     if row is None or _known(connection, look, found):
         return
-    anew = row.sightings > 0 and _found_anew(connection, found.canary, row.sightings)
+    anew = row.sightings > 0 and _found_anew(connection, look, found.canary, row.sightings)
     sighting = {
         "canary": found.canary,
         "mailbox": look.mailbox,
@@ -169,12 +172,15 @@ def _count(changes: Changes, check: str, method: str, findings: Findings) -> Non
         changes.count(check, "authentication", {"method": method, "mechanism": mechanism, "result": result})
 
 
-def _found_anew(connection: Connection, canary: str, messages: int) -> bool:
+def _found_anew(connection: Connection, look: LookRecord, canary: str, messages: int) -> bool:
     """Tell whether a sighting is one of the *messages* that were counted, in a place that the settings renamed since.
 
     A mailbox by another name, or read in another way, is looked through from its beginning: what was seen in places
-    that are no longer watched, or were not for a while, is found there one for one.
+    that are no longer watched, or were not for a while, is found there one for one. What turns up after that is new.
     """
+    here = {"mailbox": look.mailbox, "folder": look.folder}
+    if connection.execute(_LOOKED_AT, here).scalar() is not None:
+        return False
     watched: int = connection.execute(_STILL_WATCHED, {"canary": canary}).scalar_one()
     return watched < messages
 

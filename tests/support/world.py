@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,15 +42,16 @@ class World:
         self.sent_items = False
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def start(self, *, mailbox: str = "inbox") -> None:
+    async def start(self, *, mailbox: str = "inbox", others: Sequence[str] = ()) -> None:
+        """Start the stages on *mailbox*; the settings have *others*, which nobody looks into, beside it."""
         await self.ledger.begin_run(
             site="test", version="0", began_at=self.clock.steady(), began_wall=self.clock.now().timestamp()
         )
         await self.ledger.configure(
-            watched={mailbox: list(self.reader.folders)},
+            watched={name: list(self.reader.folders) for name in (mailbox, *others)},
             thresholds=[self.check.limits.late_after, self.check.limits.lost_after],
             at=self.clock.steady(),
-            accounts={mailbox: self.account},
+            accounts={mailbox: self.account, **dict.fromkeys(others, "another mailbox")},
         )
         interpreter = Interpreter(
             mailbox=mailbox,
