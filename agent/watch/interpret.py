@@ -46,6 +46,11 @@ class Found:
     headers: dict[str, bytes] = field(default_factory=dict)
     ignored: Counter[str] = field(default_factory=Counter)
 
+    def ignore(self, message: RawMessage, reason: Ignored) -> None:
+        """Count *message* as one that shows nothing, unless it may be years old: then it is no news either."""
+        if not message.overlap:
+            self.ignored[reason] += 1
+
 
 @dataclass(slots=True, kw_only=True)
 class Interpreter:
@@ -87,11 +92,11 @@ class Interpreter:
             elif isinstance(proven, _Copy):
                 found.copies.append(FoundCopy(canary=proven.id, ref=message.ref))
             elif proven is not None:
-                found.ignored[proven] += 1
+                found.ignore(message, proven)
         await self._take_sightings(found, ours, known, seen_at=seen_at, after_at=after_at)
         for message, headers in parsed:
             if _may_be_bounce(message, headers):
-                await self._take_bounce(found, message.ref, seen_at)
+                await self._take_bounce(found, message, seen_at)
         self._fetches.forget(message.ref for message in messages)
         return found
 
@@ -184,11 +189,11 @@ class Interpreter:
                 )
             )
 
-    async def _take_bounce(self, found: Found, ref: MessageRef, seen_at: float) -> None:
-        if self._fetches.given_up(ref):
-            found.ignored[Ignored.UNREADABLE] += 1
+    async def _take_bounce(self, found: Found, message: RawMessage, seen_at: float) -> None:
+        if self._fetches.given_up(message.ref):
+            found.ignore(message, Ignored.UNREADABLE)
             return
-        content = await self._fetches.content(ref, _BOUNCE_BYTES)
+        content = await self._fetches.content(message.ref, _BOUNCE_BYTES)
         if content is None:
             return
         notice = _unharmed(notices.classify, content, None)
@@ -204,7 +209,7 @@ class Interpreter:
             status=recipient.status if recipient else None,
             diagnostic=_diagnostic(notice, recipient)[:_LONGEST_DIAGNOSTIC],
         )
-        found.bounces.append(FoundBounce(bounce=bounce, ref=ref))
+        found.bounces.append(FoundBounce(bounce=bounce, ref=message.ref))
 
     async def _bounced(self, notice: notices.Notification) -> KnownCanary | None:
         """Name the canary that a notice is about, proven by the signature; None for other people's bounces."""

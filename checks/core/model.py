@@ -269,11 +269,16 @@ class MessageRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawMessage:
-    """A message as a reader found it: header bytes, nothing interpreted yet."""
+    """A message as a reader found it: header bytes, nothing interpreted yet.
+
+    `overlap` tells that the service dates it before what the look was to show, and that it is shown in case the
+    service's clock is slow. It may be years old.
+    """
 
     ref: MessageRef
     headers: bytes
     stored: datetime | None = None
+    overlap: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

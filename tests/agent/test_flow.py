@@ -256,22 +256,56 @@ def test_a_negative_check_passes_on_refusal_and_fails_on_acceptance(tmp_path):
     tell(tmp_path, story, check)
 
 
+def forged(message, canary):
+    """Give the canary in *message* a wrong signature."""
+    token = f"rc1.{canary.id}.relay.k1."
+    at = message.index(token.encode()) + len(token)
+    return message.replace(message[at : at + 43], b"A" * 43)
+
+
 def test_forged_and_foreign_canaries_are_counted_and_left_alone(tmp_path):
     async def story(world):
         world.path.fate = Fate(copies=0)
         canary = await world.send()
         (message,) = world.path.sent
-        token = f"rc1.{canary.id}.relay.k1."
-        at = message.index(token.encode()) + len(token)
-        forged = message.replace(message[at : at + 43], b"A" * 43)
-        world.tenant.deliver(forged)
-        world.tenant.deliver(forged.replace(b".k1.", b".k9."))
+        false = forged(message, canary)
+        world.tenant.deliver(false)
+        world.tenant.deliver(false.replace(b".k1.", b".k9."))
         world.tenant.deliver(b"Subject: hello\r\n\r\nnothing to do with it\r\n")
         await world.clock.sleep(120)
         assert await world.outcome(canary) == ""
         assert await world.total("messages_ignored", reason="forged") == 1
         assert await world.total("messages_ignored", reason="foreign") == 1
         assert len(world.tenant.mails) == 3
+
+    tell(tmp_path, story)
+
+
+def test_what_is_shown_only_in_case_the_servers_clock_is_slow_is_no_forgery(tmp_path):
+    """In a quiet folder it is old mail, with canaries that were pruned long ago, or of an agent before this one."""
+
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        (message,) = world.path.sent
+        false = forged(message, canary)
+        world.tenant.deliver(false, overlap=True)
+        world.tenant.deliver(false.replace(b".k1.", b".k9."), overlap=True)
+        await world.clock.sleep(120)
+        assert await world.total("messages_ignored") == 0
+        assert len(world.tenant.mails) == 2, "and it is left alone"
+
+    tell(tmp_path, story)
+
+
+def test_a_canary_that_a_slow_clock_dates_too_early_is_delivered(tmp_path):
+    async def story(world):
+        world.path.fate = Fate(copies=0)
+        canary = await world.send()
+        (message,) = world.path.sent
+        world.tenant.deliver(message, overlap=True)
+        await world.clock.sleep(60)
+        assert await world.outcome(canary) == "delivered"
 
     tell(tmp_path, story)
 

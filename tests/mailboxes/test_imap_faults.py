@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from datetime import UTC, datetime
 
 import pytest
 
@@ -376,6 +377,24 @@ async def test_where_nothing_is_dated_late_enough_a_look_begins_with_the_newest_
     assert (first.messages, first.complete) == ([], True), "what lies further below is left alone"
     second = await reader.look("INBOX", first.cursor, since=kit.LONG_AGO)
     assert [message.ref.uid for message in second.messages] == ["9001"]
+
+
+async def test_old_mail_that_a_first_look_shows_in_a_quiet_folder_is_marked_as_such(scripted, reader_for, kit):
+    """Nothing tells a slow clock from silence. What comes after SELECT is new, whatever the clock says."""
+
+    async def server(peer):
+        await peer.begin(following=500, exists=2)
+        await peer.answer(rb"UID SEARCH SINCE", b"SEARCH")
+        told = (kit.shown(uid, seq=seq, stored=b"01-Aug-2026 10:00:00 +0000") for seq, uid in ((1, 498), (2, 499)))
+        await peer.answer(rb"UID FETCH 400:899,\*", *told, b"3 EXISTS", kit.shown(500, seq=3))
+        await peer.gone()
+
+    look = await reader_for(await scripted(server)).look("INBOX", None, since=datetime(2026, 11, 24, tzinfo=UTC))
+    assert [(message.ref.uid, message.overlap) for message in look.messages] == [
+        ("498", True),
+        ("499", True),
+        ("500", False),
+    ]
 
 
 @pytest.mark.parametrize("told", [b"NIL", b'""', b"{0}\r\n"])

@@ -31,6 +31,7 @@ class Mail:
     uid: int
     content: bytes
     visible_at: float
+    overlap: bool = False
 
 
 @dataclass(slots=True)
@@ -55,9 +56,9 @@ class Tenant:
     mails: list[Mail] = field(default_factory=list)
     uids: int = 0
 
-    def deliver(self, content: bytes, *, folder: str = "INBOX", delay: float = 0.0) -> Mail:
+    def deliver(self, content: bytes, *, folder: str = "INBOX", delay: float = 0.0, overlap: bool = False) -> Mail:
         self.uids += 1
-        mail = Mail(folder, self.uids, content, self.clock.steady() + delay)
+        mail = Mail(folder, self.uids, content, self.clock.steady() + delay, overlap)
         self.mails.append(mail)
         return mail
 
@@ -143,7 +144,9 @@ class SimulatedReader:
             await self.tenant.clock.sleep(self.seconds)
             self._reach()
         return Look(
-            messages=[RawMessage(ref=self._ref(mail), headers=_head(mail.content)) for mail in page],
+            messages=[
+                RawMessage(ref=self._ref(mail), headers=_head(mail.content), overlap=mail.overlap) for mail in page
+            ],
             cursor=f"{self.tenant.validity}:{reached}{round_ends}",
             complete=complete,
         )

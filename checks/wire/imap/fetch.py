@@ -47,11 +47,11 @@ def section(answer: Answer, limit: int) -> bytes | None:
     return None
 
 
-def message(folder: str, validity: str, uid: int, answer: Answer) -> RawMessage:
+def message(folder: str, validity: str, uid: int, answer: Answer, *, overlap: bool) -> RawMessage:
     """Build the message that *answer* describes."""
     ref = MessageRef(folder=folder, validity=validity, uid=str(uid))
     fields = section(answer, FIELDS_LIMIT) or b""
-    return RawMessage(ref=ref, headers=fields, stored=stored(answer))
+    return RawMessage(ref=ref, headers=fields, stored=stored(answer), overlap=overlap)
 
 
 def stored(answer: Answer) -> datetime | None:

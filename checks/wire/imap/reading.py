@@ -47,14 +47,15 @@ def look(folder: str, cursor: str | None, since: datetime, session: Session) -> 
 
     Without a usable cursor it begins with the first message that the server dates no earlier than the day before
     *since*: SEARCH knows only days, in the server's time zone. So it may begin two days too early, but never too late.
-    Where the server dates nothing so late, as one does whose clock is slow, it begins with the newest messages.
+    Where the server dates nothing so late, as one does whose clock is slow, it begins with the newest messages, and
+    marks them as overlap: where the folder is only quiet they are old mail.
     """
     opened = session.current(folder)
     session.overheard = False
     start = _position(cursor, opened)
     if start is not None and cursor != opened.cursor and _is_another(session, opened, start):
         start = None
-    found = _page(session, opened, start or _before(session, opened, since))
+    found = _page(session, opened, start) if start else _beginning(session, opened, since)
     opened.cursor = found.cursor
     return found
 
@@ -133,16 +134,20 @@ def _is_another(session: Session, folder: Folder, cursor: Cursor) -> bool:
     return found is not None and found != cursor.stored
 
 
-def _before(session: Session, folder: Folder, since: datetime) -> Cursor:
-    """Return the place to begin after, so that nothing is missed that came at *since* or later."""
+def _beginning(session: Session, folder: Folder, since: datetime) -> Look:
+    """Return the first page, which begins so that nothing is missed that came at *since* or later."""
     day = format_criteria_date(since - timedelta(days=1)).decode()
     uids = session.dialogue.exchange(f"search {folder.name}", partial(session.client.find, "SINCE", day))
-    # If nothing is found: what has come after SELECT, and what will, is above the floor that SELECT told. What came
-    # just before is below it, and dated too early where the server's clock is days slow.
-    return Cursor(folder.validity, uids[0] - 1 if uids else max(0, folder.floor - _OVERLAP))
+    if uids:
+        return _page(session, folder, Cursor(folder.validity, uids[0] - 1))
+    # What has come after SELECT, and what will, is above the floor that SELECT told. What came just before is below
+    # it, and dated too early where the server's clock is days slow.
+    start = Cursor(folder.validity, max(0, folder.floor - _OVERLAP))
+    return _page(session, folder, start, overlap=folder.floor)
 
 
-def _page(session: Session, folder: Folder, start: Cursor) -> Look:
+def _page(session: Session, folder: Folder, start: Cursor, *, overlap: int = 0) -> Look:
+    """Return the messages after *start*; what lies at UID *overlap* or below is shown to be safe only."""
     after = start.uid
     # "*" is the last message, whatever its UID, so the same answer shows whether anything lies beyond the page.
     first, last = min(after + 1, HIGHEST), min(after + PAGE, HIGHEST)
@@ -163,7 +168,7 @@ def _page(session: Session, folder: Folder, start: Cursor) -> Look:
         after, complete = _across_gap(session, folder, last)
         end = Cursor(folder.validity, after)
     folder.top = max(folder.top, end.uid)
-    messages = [message(folder.name, folder.validity, uid, answers[uid]) for uid in page]
+    messages = [message(folder.name, folder.validity, uid, answers[uid], overlap=uid <= overlap) for uid in page]
     return Look(messages=messages, cursor=str(end), complete=complete)
 
 
