@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from checks.errors import MailboxUnreadable
+
 pytestmark = pytest.mark.anyio
 
 
@@ -127,6 +129,32 @@ async def test_a_cursor_whose_message_is_the_same_or_gone_shows_nothing_again(sc
     look = await reader.look("INBOX", kit.at(100), since=kit.LONG_AGO)
     assert ([message.ref.uid for message in look.messages], look.cursor) == (["101"], kit.at(101))
     assert (await reader.look("INBOX", look.cursor, since=kit.LONG_AGO)).cursor == kit.at(101), "it is asked once"
+
+
+async def test_a_server_that_refuses_to_speak_of_the_message_at_the_cursor_has_told_nothing(scripted, reader_for, kit):
+    """So it may where another client has expunged it (RFC 2180 4.1.2)."""
+
+    async def server(peer):
+        await peer.begin(following=102, exists=101)
+        await peer.answer(rb"UID FETCH 100 \(UID INTERNALDATE\)", done=b"NO Some of the messages no longer exist.")
+        await peer.answer(rb"UID FETCH 101:600,\*", kit.shown(101))
+        await peer.gone()
+
+    look = await reader_for(await scripted(server)).look("INBOX", kit.at(100), since=kit.LONG_AGO)
+    assert ([message.ref.uid for message in look.messages], look.cursor) == (["101"], kit.at(101))
+
+
+async def test_a_server_that_throttles_that_question_is_not_asked_more_at_once(scripted, reader_for, kit):
+    async def server(peer):
+        await peer.begin(following=102, exists=101)
+        await peer.answer(
+            rb"UID FETCH 100 ", done=b"NO Request is throttled. Suggested Backoff Time: 60000 milliseconds"
+        )
+        await peer.gone()
+
+    with pytest.raises(MailboxUnreadable) as caught:
+        await reader_for(await scripted(server)).look("INBOX", kit.at(100), since=kit.LONG_AGO)
+    assert caught.value.reason == "throttled"
 
 
 async def test_a_cursor_from_before_it_told_its_message_is_believed(scripted, reader_for, kit):

@@ -124,12 +124,18 @@ def _is_another(session: Session, folder: Folder, cursor: Cursor) -> bool:
     """Tell whether another message lies at *cursor* than did when it was written.
 
     That is so where a server was set back, and so much has arrived since that its UIDs have passed the cursor. A
-    message that is gone tells nothing: they are moved and deleted every day.
+    message that is gone tells nothing: they are moved and deleted every day. A server may refuse to speak of one that
+    another client has expunged (RFC 2180 4.1.2).
     """
     if cursor.stored is None:
         return False
     ask = partial(session.client.fetch_set, str(cursor.uid), STORED)
-    answers = session.dialogue.exchange(f"look into {folder.name}", ask)
+    try:
+        answers = session.dialogue.exchange(f"look into {folder.name}", ask, refused="folder")
+    except MailboxUnreadable as error:
+        if error.reason != "folder":
+            raise
+        return False
     found = in_seconds(stored(answers.get(cursor.uid, {})))
     return found is not None and found != cursor.stored
 
