@@ -167,6 +167,35 @@ async def test_a_cursor_from_before_it_told_its_message_is_believed(scripted, re
     assert ([message.ref.uid for message in look.messages], look.cursor) == (["101"], kit.at(101))
 
 
+async def test_a_message_that_is_dated_anew_each_time_has_the_folder_read_again_only_once(scripted, reader_for, kit):
+    """Exchange so dates an item without a date of its own. Two folders take turns, so that each look selects anew."""
+
+    async def server(peer):
+        await peer.log_in()
+        for hour in (10, 11, 12):
+            again = kit.shown(5, seq=2, stored=b"23-Nov-2026 %d:00:00 +0000" % hour)
+            await peer.open(name=rb'"Junk"', following=6, exists=2)
+            if hour == 11:
+                await peer.answer(rb"UID FETCH 5 ", kit.dated(5, b"23-Nov-2026 11:00:00 +0000", seq=2))
+            if hour < 12:
+                await peer.answer(rb"UID SEARCH SINCE", b"SEARCH 4 5")
+                await peer.answer(rb"UID FETCH 4:503,\*", kit.shown(4), again)
+            else:
+                await peer.answer(rb"UID FETCH 6:505,\*", again)
+            await peer.open(name=rb'"Spam"', following=1)
+            await peer.answer(rb"UID FETCH 1:500,\*")
+        await peer.gone()
+
+    reader = reader_for(await scripted(server), folders=["INBOX", "Junk", "Spam"])
+    cursor, found = None, []
+    for _ in range(3):
+        look = await reader.look("Junk", cursor, since=kit.LONG_AGO)
+        found.append([message.ref.uid for message in look.messages])
+        cursor = look.cursor
+        await reader.look("Spam", "7:0", since=kit.LONG_AGO)
+    assert (found, cursor) == ([["4", "5"], ["4", "5"], []], "7:5")
+
+
 async def test_a_server_that_dates_a_message_anew_each_time_is_read_page_after_page(scripted, reader_for, kit):
     """Else it would begin anew with every page, without end."""
 

@@ -15,7 +15,7 @@ class Cursor:
     """Everything up to `uid` was shown, under this UIDVALIDITY.
 
     `stored` is the INTERNALDATE of the message `uid`, in seconds since the epoch: it stays the same for as long as
-    the UID means that message (RFC 9051 2.3.3). None if there was no such message, or it had none.
+    the UID means that message (RFC 9051 2.3.3). None if there was no such message, or it had none to rely on.
     """
 
     validity: str

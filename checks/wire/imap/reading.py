@@ -54,7 +54,7 @@ def look(folder: str, cursor: str | None, since: datetime, session: Session) -> 
     session.overheard = False
     start = _position(cursor, opened)
     if start is not None and cursor != opened.cursor and _is_another(session, opened, start):
-        start = None
+        opened.unsteady, start = start.uid, None
     found = _page(session, opened, start) if start else _beginning(session, opened, since)
     opened.cursor = found.cursor
     return found
@@ -169,7 +169,8 @@ def _page(session: Session, folder: Folder, start: Cursor, *, overlap: int = 0) 
             raise MailboxUnreadable("protocol", f"the server does not tell the header of a message in {folder.name}")
     complete, end = page == above, start
     if page:
-        end = Cursor(folder.validity, page[-1], in_seconds(stored(answers[page[-1]])))
+        witness = None if page[-1] == folder.unsteady else in_seconds(stored(answers[page[-1]]))
+        end = Cursor(folder.validity, page[-1], witness)
     elif not complete:
         after, complete = _across_gap(session, folder, last)
         end = Cursor(folder.validity, after)

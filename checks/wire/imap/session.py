@@ -49,6 +49,7 @@ class Folder:
 
     No message has had a UID above `top`, as far as is known: from SELECT, if that told UIDNEXT, and from looks since.
     `cursor` is what the last look into it returned: any other may be from before the server was set back.
+    `unsteady` is the UID of a message that had another date than the cursor knew: it may get one at each FETCH.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Folder:
     floor: int
     top: int = -1
     cursor: str = ""
+    unsteady: int | None = None
 
     def __post_init__(self) -> None:
         """Begin with what SELECT told."""
