@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, case, cast, func, literal, select, true, union_all
 
-from agent.ledger import records
+from agent.ledger import records, streaks
 from agent.ledger.past import (
     BlindRecord,
     CanaryRow,
@@ -29,7 +29,6 @@ from agent.ledger.past import (
     UnknownCount,
 )
 from agent.ledger.schema import blind, canaries, evidence, failed, folders, runs, sightings, specs, standings
-from agent.ledger.streaks import next_decided
 from checks.core import verdict
 from checks.core.findings import MAX_HOPS
 from checks.core.model import Check, Outcome, Stage, Verdict
@@ -206,7 +205,7 @@ class History:
         """
         after = canaries.alias()
         turned = after.c.verdict.in_(_WELL) | (after.c.spec != canaries.c.spec)
-        ended = (after.c.seq == next_decided()) & turned & (after.c.started_wall < span.until)
+        ended = (after.c.seq == streaks.next_decided()) & turned & (after.c.started_wall < span.until)
         rows = self.connection.execute(
             select(canaries.c.spec, after.c.spec, *_turn(canaries), *_turn(after))
             .select_from(canaries.outerjoin(after, ended))
@@ -229,16 +228,9 @@ class History:
         That is the start of the first failing canary of that run. None if it was not failing: unknown verdicts neither
         begin nor end a run.
         """
-        mine = (canaries.c.name == check) & (canaries.c.seq < before)
         specifications = self.specifications().items()
         elsewhere = [number for number, then in specifications if then.name == check and then.path != path]
-        failing = canaries.c.verdict == Verdict.FAIL.value
-        ends = canaries.c.verdict.in_(_WELL) | (failing & canaries.c.spec.in_(elsewhere))
-        last = select(canaries.c.seq).where(mine, ends).order_by(canaries.c.seq.desc()).limit(1)
-        last_end = self.connection.execute(last).scalar()
-        later = canaries.c.seq > last_end if last_end is not None else true()
-        first = select(canaries.c.started_wall).where(mine, later, failing).order_by(canaries.c.seq).limit(1)
-        return self.connection.execute(first).scalar()
+        return streaks.failing_since(self.connection, check, elsewhere, before)
 
     def runs(self, until: float) -> Sequence[RunRecord]:
         """List the real starts of the agent before *until*, oldest first."""

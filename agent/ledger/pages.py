@@ -18,7 +18,6 @@ from agent.ledger.cases import CanaryRecord, CaseFile
 from agent.ledger.schema import canaries, failed, runs, specs, standings
 from agent.ledger.silences import Silence
 from agent.ledger.snapshot import Snapshot, take_standings
-from checks.core.model import Verdict
 
 _LOWEST = -(2**62)
 
@@ -138,9 +137,25 @@ class Questions:
         ).all()
         return [_failure(row) for row in reversed(rows)]
 
-    def failing_since(self) -> Mapping[str, float]:
-        """Tell, for each check whose newest decided canaries failed, when the first of them was started."""
-        return streaks.began(self.connection, Verdict.FAIL)
+    def failing_since(self, failures: Sequence[Failure]) -> Mapping[tuple[str, str], float]:
+        """Tell, for each check and path of which the oldest of *failures* goes on with a run, when that had begun.
+
+        Args:
+            failures: as `newest_failures` reads them.
+        """
+        oldest: dict[tuple[str, str], int] = {}
+        for one in failures:
+            oldest.setdefault((one.check, one.path), one.seq)
+        known: dict[str, list[tuple[int, str]]] = {}
+        for number, check in self.connection.execute(select(specs.c.id, specs.c.check)) if oldest else ():
+            then = records.load_check(check)
+            known.setdefault(then.name, []).append((number, then.path))
+        found: dict[tuple[str, str], float] = {}
+        for (name, path), seq in oldest.items():
+            elsewhere = [number for number, other in known[name] if other != path]
+            since = streaks.failing_since(self.connection, name, elsewhere, seq)
+            found |= {} if since is None else {(name, path): since}
+        return found
 
     def has_simulated(self) -> bool:
         """Tell whether the ledger has a made-up past."""

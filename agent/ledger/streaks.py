@@ -9,10 +9,10 @@ check begins with nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, bindparam, func, select
+from sqlalchemy import Connection, ScalarSelect, bindparam, func, select, true
 
 from agent.ledger import records
 from agent.ledger.schema import canaries, specs, standings
@@ -138,6 +138,26 @@ def began(connection: Connection, kind: Verdict) -> Mapping[str, float]:
         .where(standings.c[f"{kind}_streak"] > 0)
     )
     return {row.name: row.started_wall for row in rows}
+
+
+def failing_since(connection: Connection, check: str, elsewhere: Collection[int], before: int) -> float | None:
+    """Tell since when *check* had been failing on its path when its canary number *before* was started (Unix time).
+
+    That is the start of the first failing canary of that run, whatever of the check was edited meanwhile; *elsewhere*
+    are its specifications on other paths. None if it was not failing: unknown verdicts neither begin nor end a run.
+    """
+    mine = (canaries.c.name == check) & (canaries.c.seq < before)
+    failing = canaries.c.verdict == Verdict.FAIL.value
+    ends = canaries.c.verdict.in_(sorted(BREAKERS[Verdict.FAIL])) | (failing & canaries.c.spec.in_(elsewhere))
+    # Nothing has ended the run since what its streak came after: a long one is not walked through.
+    streak = (standings.c.name == check) & (standings.c.fail_streak > 0) & (standings.c.fail_after < before)
+    after = connection.execute(select(standings.c.fail_after).where(streak)).scalar()
+    earlier = true() if after is None else canaries.c.seq <= after
+    last = select(canaries.c.seq).where(mine, earlier, ends).order_by(canaries.c.seq.desc()).limit(1)
+    last_end = connection.execute(last).scalar()
+    later = true() if last_end is None else canaries.c.seq > last_end
+    first = select(canaries.c.started_wall).where(mine, later, failing).order_by(canaries.c.seq).limit(1)
+    return connection.execute(first).scalar()
 
 
 def better(connection: Connection, name: str, kind: Verdict, most: int) -> int:

@@ -72,7 +72,7 @@ class Api:
 
         def ask(questions: Questions) -> list[dict[str, Any]]:
             failures = questions.newest_failures(since, incidents.MOST)
-            found = incidents.recent(failures, questions.failing_since(), view)
+            found = incidents.recent(failures, questions.failing_since(failures), view)
             return [shapes.incident(one) for one in reversed(found.incidents)]
 
         return await self.lists.whole(request, ask)

@@ -18,12 +18,12 @@ MOST = 1000
 """How many failures are looked through, the newest ones."""
 
 
-def recent(failures: Sequence[Failure], failing_since: Mapping[str, float], view: AgentView) -> Found:
+def recent(failures: Sequence[Failure], failing_since: Mapping[tuple[str, str], float], view: AgentView) -> Found:
     """Put incidents together, each with what it means and what to do.
 
     Args:
         failures: oldest first.
-        failing_since: for each check that is failing, when that began; it may be before the oldest of *failures*.
+        failing_since: for each check and path of which the oldest of *failures* goes on with a run, when that began.
         view: it knows the checks of the settings, and how many failures in a row make an incident.
     """
     lives: dict[OnPath, list[Judged]] = {}
@@ -36,18 +36,10 @@ def recent(failures: Sequence[Failure], failing_since: Mapping[str, float], view
         turn = one.after
         if turn is not None and ((moved := turn.path != one.path) or turn.verdict != "fail"):
             life.append(Judged(turn.canary, turn.started, turn.concluded, turn.verdict, turn.outcome, "", moved=moved))
-    cut = {
-        tested: since
-        for tested, life in lives.items()
-        if (since := failing_since.get(tested.check)) is not None and since < life[0].started and _one_run(life)
-    }
+    cut = {OnPath(check, path): since for (check, path), since in failing_since.items()}
     known = {OnPath(one.check.name, one.check.path) for one in view.checks} if view.applied else lives
     found = find(lives, after=view.alert_after, failing_since=cut, known=known)
     return replace(found, incidents=[_explained(one, told_of[one.canary]) for one in found.incidents])
-
-
-def _one_run(life: Sequence[Judged]) -> bool:
-    return all(one.verdict == "fail" and not one.moved for one in life)
 
 
 def _explained(incident: Incident, of: Failure) -> Incident:

@@ -29,7 +29,7 @@ class Known:
     snapshot: Snapshot
     points: Mapping[str, Sequence[Point]]
     failures: Sequence[Failure]
-    failing_since: Mapping[str, float]
+    failing_since: Mapping[tuple[str, str], float]
     simulated: bool
     silences: Sequence[Silence] = ()
 
@@ -116,11 +116,12 @@ class StatusPage:
 
 def ask(questions: Questions, now: float) -> Known:
     """Read what the page needs; its cost grows with the number of checks, not with history."""
+    failures = questions.newest_failures(now - incidents.SPAN, incidents.MOST)
     return Known(
         snapshot=questions.standings(),
         points=questions.newest_points(BARS),
-        failures=questions.newest_failures(now - incidents.SPAN, incidents.MOST),
-        failing_since=questions.failing_since(),
+        failures=failures,
+        failing_since=questions.failing_since(failures),
         simulated=questions.has_simulated(),
         silences=questions.silences(now),
     )

@@ -21,12 +21,13 @@ from agent.alerts.rules import Decision, decide
 from agent.ledger import Judgement, Ledger, LookRecord, Snapshot, inspect
 from agent.ledger.alert_store import AlertStore
 from agent.ledger.alerting import Told
+from agent.ledger.pages import Questions
 from agent.metrics import Collector, Picture
 from agent.report.compute import Wishes, compute
 from agent.report.period import Period
 from agent.standing import stand_check
 from agent.web.incidents import recent
-from checks.core.model import Canary, Check, Conclusion, Limits, Outcome, Stage, Verdict
+from checks.core.model import Canary, Check, Conclusion, Expectations, Limits, Outcome, Stage, Verdict
 
 FORMER = a_check("mail", path="path-a", limits=Limits(every=60, late_after=60, lost_after=600))
 MOVED = replace(FORMER, path="path-b")
@@ -227,6 +228,11 @@ def test_an_incident_goes_on_when_its_check_gets_other_limits(tmp_path):
     assert (later.pages, [one.id for one in later.open]) == ([], [one.id for one in opened.open])
 
 
+def newest(asked: Questions, limit: int = 100) -> tuple[Any, Any]:
+    failures = asked.newest_failures(T0 - 1, limit)
+    return failures, asked.failing_since(failures)
+
+
 def on_the_page(ledger_asked: tuple[Any, Any]) -> list[tuple[Any, ...]]:
     failures, since = ledger_asked
     view = replace(make_view(MOVED, now_at=T0 + 300, wall_offset=0.0), alert_after=2)
@@ -251,7 +257,7 @@ def test_page_and_report_tell_an_incident_of_the_former_path_as_over_but_not_as_
     async def story(ledger):
         for place, (check, fails) in enumerate([(FORMER, True)] * 2 + [(MOVED, fails) for fails in afterwards]):
             await run(ledger, check, T0 + 60 * place, fails=fails)
-        return await ledger.ask(lambda asked: (asked.newest_failures(T0 - 1, 100), asked.failing_since()))
+        return await ledger.ask(newest)
 
     assert on_the_page(happen(tmp_path, story)) == wanted
     began = datetime.fromtimestamp(T0, UTC)
@@ -271,6 +277,21 @@ def test_a_check_that_moved_away_and_back_has_an_incident_for_each_time_on_its_p
         story = [(MOVED, True)] * 2 + [(FORMER, True)] * 2 + [(MOVED, False)]
         for place, (check, fails) in enumerate(story):
             await run(ledger, check, T0 + 60 * place, fails=fails)
-        return await ledger.ask(lambda asked: (asked.newest_failures(T0 - 1, 100), asked.failing_since()))
+        return await ledger.ask(newest)
 
     assert on_the_page(happen(tmp_path, story)) == [("path-b", 2, False, True), ("path-a", 2, False, True)]
+
+
+@pytest.mark.parametrize("limit", [2, 5])
+def test_an_incident_began_when_its_path_began_to_fail_however_much_of_it_is_read_and_the_check_was_edited(
+    tmp_path, limit
+):
+    async def story(ledger):
+        edits = [replace(FORMER, expect=Expectations(scl_max=most)) for most in (1, 2, 3)]
+        for place, check in enumerate([MOVED, *(check for check in edits for _ in range(3))]):
+            await run(ledger, check, T0 + 60 * place, fails=True)
+        failures, since = await ledger.ask(lambda asked: newest(asked, limit))
+        view = replace(make_view(edits[-1], now_at=T0 + 900, wall_offset=0.0), alert_after=2)
+        return [(one.path, one.failures, one.began - T0) for one in recent(failures, since, view).incidents]
+
+    assert happen(tmp_path, story) == [("path-a", limit, 60)]

@@ -20,7 +20,7 @@ QUESTIONS = {
     "how checks stand": Questions.standings,
     "the newest points": lambda asked: asked.newest_points(30),
     "the newest failures": lambda asked: asked.newest_failures(T0 - 7 * 86400, 1000),
-    "since when checks fail": Questions.failing_since,
+    "since when checks fail": lambda asked: asked.failing_since(asked.newest_failures(T0 - 7 * 86400, 1000)),
     "the canaries of a check": lambda asked: asked.canaries("relay", limit=50),
     "older canaries of a check": lambda asked: asked.canaries("relay", before=-5, limit=50),
     "a sample of a check": lambda asked: asked.sampled("relay", T0 - 86400),
