@@ -145,10 +145,10 @@ class Watcher:
         its end, but proves no absence: that is left to the next, which follows at once.
         """
         began_at, whole, complete = self.clock.steady(), False, False
-        since = self.clock.now() - await self._reach()
         while not complete:
+            reach = await self._reach()
             asked_at = self.clock.steady()
-            look = await self.reader.look(folder.name, folder.cursor, since=since)
+            look = await self.reader.look(folder.name, folder.cursor, since=self.clock.now() - reach)
             answered_at = self.clock.steady()
             self.connected(answered_at)
             if not folder.midway:

@@ -115,9 +115,10 @@ class Graph:
 
     async def look(self, folder: str, cursor: str | None, *, since: datetime) -> Look:
         """Return one page of what is new in *folder* after *cursor*, a link of Graph's."""
+        by = self._now()
         if not self._ids:
             await self._learn_ids()
-        found = await self._reading.look(folder, cursor, since, sent=self.is_sent(folder))
+        found = await self._reading.look(folder, cursor, since, by=by, sent=self.is_sent(folder))
         if found.messages and not self._is_clear(folder):
             await self._learn_ids()
         return found

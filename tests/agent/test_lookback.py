@@ -58,3 +58,27 @@ def test_what_is_not_awaited_any_more_is_not_reached_back_to(tmp_path):
         assert max(reaches) <= DAY + KEEP, "it was in flight for less than `keep`"
 
     in_a_world(tmp_path, story, a_check(limits=PATIENT))
+
+
+def test_each_page_begins_by_the_clock_as_it_is_then(tmp_path):
+    """A round has many pages, and NTP may set the clock in the middle of one: a cursor may be void on any of them."""
+
+    async def story(world):
+        world.reader.down = unreadable()
+        await world.send()
+        await world.send()
+        await world.clock.sleep(60.0)
+        reaches, world.reader.page = heard(world), 1
+        noted = world.reader.look
+
+        async def set_back(folder, cursor, *, since):
+            look = await noted(folder, cursor, since=since)
+            world.clock.step(-400 * DAY)
+            return look
+
+        world.reader.look, world.reader.down = set_back, None
+        await world.clock.sleep(60.0)
+        assert len(reaches) > 2
+        assert set(reaches) == {DAY + KEEP}
+
+    in_a_world(tmp_path, story)

@@ -157,6 +157,45 @@ async def test_a_clock_that_is_ahead_of_the_services_hides_no_mail(reader_of, ma
     assert [request.query["$filter"].split()[-1] for request in mailbox.server.requests] == filters
 
 
+@pytest.mark.parametrize("folders", [["inbox"], ["inbox", "AAMkAD" + "O" * 40]], ids=["names", "ids"])
+@pytest.mark.parametrize("cursor", [None, "?$deltatoken=forgotten"])
+async def test_a_clock_that_is_set_right_while_the_first_answer_is_awaited_hides_no_mail(
+    reader_of, mailbox, folders, cursor
+):
+    """The agent starts with the network, as NTP does. Folders' ids, and a cursor from before, are tried first."""
+
+    class Clock(SystemClock):
+        at = NOW + timedelta(days=400)
+
+        def now(self):
+            return self.at
+
+    clock = Clock()
+
+    def answer(request):
+        clock.at = NOW
+        if "forgotten" in request.query.values():
+            return error(410, "SyncStateNotFound")
+        page = {"id": "x", "value": [], "@odata.deltaLink": f"{mailbox.url}{request.path}?$deltatoken=1.0"}
+        return Response(body=page, headers={"Date": format_datetime(NOW, usegmt=True)})
+
+    mailbox.override = answer
+    link = cursor and f"{mailbox.url}{USER}/mailFolders/inbox/messages/delta{cursor}"
+    await reader_of(clock, folders=folders).look("inbox", link, since=clock.now() - timedelta(days=3))
+    assert mailbox.server.requests[-1].query["$filter"] == "receivedDateTime ge 2026-11-23T11:00:00Z"
+
+
+async def test_a_look_does_not_begin_after_the_services_own_time(reader_of, mailbox):
+    class Clock(SystemClock):
+        def now(self):
+            return NOW
+
+    page = {"value": [], "@odata.deltaLink": f"{mailbox.url}{USER}/mailFolders/inbox/messages/delta?$deltatoken=1.0"}
+    mailbox.override = lambda _: Response(body=page, headers={"Date": format_datetime(NOW, usegmt=True)})
+    await reader_of(Clock()).look("inbox", None, since=NOW + timedelta(days=400))
+    assert mailbox.server.requests[-1].query["$filter"] == "receivedDateTime ge 2026-11-26T11:00:00Z"
+
+
 async def test_of_a_message_recognition_gets_its_fields_and_nothing_more(reader, mailbox):
     mailbox.rounds["inbox"] = [[mailbox.put(Message("ours", CANARY), Message("other", OTHER))]]
     look = await reader.look("inbox", None, since=SINCE)

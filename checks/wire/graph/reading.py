@@ -44,16 +44,16 @@ class GraphReading:
     # Evidence of canaries comes with the page that shows them; it is asked for right after, and not kept for long.
     _blocks: dict[MessageRef, bytes] = field(default_factory=dict)
 
-    async def look(self, folder: str, cursor: str | None, since: datetime, *, sent: bool) -> Look:
+    async def look(self, folder: str, cursor: str | None, since: datetime, *, by: datetime, sent: bool) -> Look:
         """Return one page of what is new after *cursor*, a link of Graph's; without one, of what came since *since*.
 
-        A cursor that Graph does not know any more begins anew. In Sent Items (*sent*) messages have no header, as
-        they never were on their way.
+        *by* is what our clock said when *since* was reckoned. A cursor that Graph does not know any more begins anew.
+        In Sent Items (*sent*) messages have no header, as they never were on their way.
         """
         aim = f"look into {folder}"
         answer = await self._page(self._link(cursor), aim) if self._link(cursor) else None
         if answer is None or answer.status in _VOID:
-            answer = await self._begin(folder, since, aim)
+            answer = await self._begin(folder, since, by, aim)
         if not answer.well:
             raise refusal(self.client, answer, aim, Use.GRAPH_READ, self.now)
         found = read_page(answer.document)
@@ -112,14 +112,15 @@ class GraphReading:
         answer = await ask(self.client, request, "delete messages")
         return await ask(self.client, request, "delete messages") if answer.status in _DELETED else answer
 
-    async def _begin(self, folder: str, since: datetime, aim: str) -> GraphAnswer:
-        """Ask for what came since *since*, by the service's clock where ours is ahead of it, as before NTP sets it.
+    async def _begin(self, folder: str, since: datetime, by: datetime, aim: str) -> GraphAnswer:
+        """Ask for what came since *since*, by the service's clock where ours was ahead of it, as before NTP sets it.
 
-        A filter in the future would hide all mail, and holds for as long as the tokens that come of it.
+        A filter in the future would hide all mail, and holds for as long as the tokens that come of it. What our clock
+        says now tells nothing about *since*: it may have been set while the answer was awaited.
         """
         answer = await self._page(self._first(folder, since), aim)
         theirs = http_date(answer.headers.get("date", ""))
-        ahead = timedelta(0) if theirs is None else self.now() - theirs
+        ahead = timedelta(0) if theirs is None else max(by, since) - theirs
         if not answer.well or ahead <= _CLOCKS:
             return answer
         return await self._page(self._first(folder, since - min(ahead, _FURTHEST)), aim)
