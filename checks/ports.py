@@ -213,7 +213,7 @@ class MailboxReader(Protocol):
         ...
 
     async def headers(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, bytes]:
-        """Fetch whole header blocks, as evidence; those that are gone are left out."""
+        """Fetch whole header blocks; those that are gone are left out. What is `bare` has what stands in for it."""
         ...
 
     async def content(self, ref: MessageRef, limit: int) -> bytes | None:

@@ -171,9 +171,9 @@ class Interpreter:
     ) -> None:
         if not ours:
             return
-        blocks = await self._fetches.headers([message.ref for message, _ in ours])
+        blocks = await self._fetches.headers([message.ref for message, _ in ours if not message.bare])
         for message, canary in ours:
-            # None: fetching it was given up, or another client took the message away between the two fetches.
+            # None: it has no header to show, fetching that was given up, or another client took the message away.
             block = blocks.get(message.ref)
             if block is not None:
                 found.headers[canary] = block

@@ -273,12 +273,14 @@ class RawMessage:
 
     `overlap` tells that the service dates it before what the look was to show, and that it is shown in case the
     service's clock is slow. It may be years old.
+    `bare` tells that the service shows no header of it: what stands in for one tells whose it is, but is no evidence.
     """
 
     ref: MessageRef
     headers: bytes
     stored: datetime | None = None
     overlap: bool = False
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,8 +136,8 @@ class Graph:
         self._woken.set()
 
     async def headers(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, bytes]:
-        """Fetch whole header blocks; those that are gone, or have none, are left out."""
-        return await self._reading.headers(refs, self.is_sent)
+        """Fetch whole header blocks, or what stands in for them; those that are gone are left out."""
+        return await self._reading.headers(refs)
 
     async def content(self, ref: MessageRef, limit: int) -> bytes | None:
         """Fetch the first *limit* bytes of a message; None if it is gone."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from support.make import a_check, expecting
 from support.tenant import Fate
 from support.world import in_a_world
 
@@ -118,3 +121,33 @@ def test_a_message_that_breaks_the_connection_keeps_no_other_from_being_cleaned(
         assert world.watcher.status.up
 
     in_a_world(tmp_path, story)
+
+
+def test_what_is_shown_without_its_header_is_no_evidence_and_is_cleaned_all_the_same(tmp_path):
+    """So Graph shows what never was on its way; its id, subject and sender still tell whose it is."""
+
+    def bare(block):
+        kept = (b"message-id:", b"subject:", b"from:")
+        return b"".join(line for line in block.splitlines(keepends=True) if line.lower().startswith(kept))
+
+    async def story(world):
+        cleaned_early(world)
+        look, headers = world.reader.look, world.reader.headers
+
+        async def looked(folder, cursor, *, since):
+            found = await look(folder, cursor, since=since)
+            messages = [replace(one, headers=bare(one.headers), bare=True) for one in found.messages]
+            return replace(found, messages=messages)
+
+        async def fetched(refs):
+            return {ref: bare(block) for ref, block in (await headers(refs)).items()}
+
+        world.reader.look, world.reader.headers = looked, fetched
+        canary = await world.send()
+        await world.clock.sleep(60)
+        row = await world.row(canary)
+        assert (row.outcome, row.verdict, row.reasons) == ("delivered", "unknown", '["evidence_unobserved"]')
+        await world.clock.sleep(KEEP + 100)
+        assert folders_of(world) == []
+
+    in_a_world(tmp_path, story, a_check(expect=expecting(results={"spf": "pass"})))

@@ -63,21 +63,15 @@ class GraphReading:
         self._blocks = {
             _ref(folder, row): row.header for row in rows if row.header and _MARK in b"\n" + row.header.lower()
         }
-        messages = [
-            RawMessage(ref=_ref(folder, row), headers=recognisable(row.block()), stored=row.received) for row in rows
-        ]
+        messages = [_raw(folder, row) for row in rows]
         return Look(messages=messages, cursor=found.again or found.following or "", complete=found.again is not None)
 
-    async def headers(self, refs: Sequence[MessageRef], is_sent: Callable[[str], bool]) -> Mapping[MessageRef, bytes]:
-        """Fetch whole header blocks; those that are gone are left out.
-
-        So are those without a header, but in folders that *is_sent* names: what stands in for it has no marks to judge.
-        """
+    async def headers(self, refs: Sequence[MessageRef]) -> Mapping[MessageRef, bytes]:
+        """Fetch whole header blocks, or what stands in for them; those that are gone are left out."""
         known = {ref: self._blocks.pop(ref) for ref in refs if ref in self._blocks}
         missing = [ref for ref in refs if ref not in known]
         rows = await self._rows([ref.uid for ref in missing], "read headers")
-        found = {ref: rows[ref.uid] for ref in missing if ref.uid in rows}
-        return known | {ref: row.block() for ref, row in found.items() if row.header or is_sent(ref.folder)}
+        return known | {ref: rows[ref.uid].block() for ref in missing if ref.uid in rows}
 
     async def content(self, ref: MessageRef, limit: int) -> bytes | None:
         """Fetch the first *limit* bytes of a message; None if it is gone."""
@@ -172,6 +166,12 @@ class GraphReading:
 
 def _ref(folder: str, row: Row) -> MessageRef:
     return MessageRef(folder=folder, validity=VALIDITY, uid=row.id)
+
+
+def _raw(folder: str, row: Row) -> RawMessage:
+    return RawMessage(
+        ref=_ref(folder, row), headers=recognisable(row.block()), stored=row.received, bare=row.header is None
+    )
 
 
 def _unknown_action(answer: GraphAnswer) -> bool:
