@@ -1,8 +1,7 @@
 """The values that flow through the agent. Frozen, standard library only.
 
-Every moment named ``..._at`` is a float: seconds on the *steady* timeline of `checks.ports.Clock`. It runs like
-Unix time but is never set back or forward, so that differences between two moments are true durations. Moments
-that are `datetime` are wall-clock time, for people and for mail headers, and are never subtracted.
+Every moment named ``..._at`` is a float: seconds on the *steady* timeline of `checks.ports.Clock`, like Unix time but
+never set, so that differences are true durations. A `datetime` is wall-clock time, and is never subtracted.
 """
 
 from __future__ import annotations
@@ -48,8 +47,7 @@ class Stage(enum.StrEnum):
     """A step of handing a message over, in order.
 
     `Refused.stage` and the reply metrics name the command that was refused. Timings group them as people read
-    them: the first EHLO counts to `greeting`, the one after the handshake to `starttls`, MAIL and RCPT to
-    `envelope`.
+    them: the first EHLO counts to `greeting`, one after the handshake to `starttls`, MAIL and RCPT to `envelope`.
     """
 
     DNS = "dns"
@@ -91,8 +89,7 @@ class Protocol(enum.StrEnum):
 class Reply:
     """What the other side answered: an SMTP reply (RFC 5321 4.2), or an HTTP status with its error.
 
-    `enhanced` is the RFC 3463 code ("5.7.64"), or the error code of Graph or Entra; `text` is the rest, cleaned
-    of control characters and bounded in length.
+    `enhanced` is the RFC 3463 code ("5.7.64"), or Graph's or Entra's; `text` is the rest, cleaned and bounded.
     """
 
     code: int
@@ -271,9 +268,8 @@ class MessageRef:
 class RawMessage:
     """A message as a reader found it: header bytes, nothing interpreted yet.
 
-    `overlap` tells that the service dates it before what the look was to show, and that it is shown in case the
-    service's clock is slow. It may be years old.
-    `bare` tells that the service shows no header of it: what stands in for one tells whose it is, but is no evidence.
+    `overlap`: it may be years old, and is shown in case the service's clock is slow. `bare`: the service shows no
+    header of it; what stands in for one tells whose it is, but is no evidence.
     """
 
     ref: MessageRef
