@@ -130,7 +130,8 @@ class SimulatedReader:
         self._reach()
         self.looks += 1
         validity, last, *until = (cursor or "0:0").split(":")
-        expired = validity != str(self.tenant.validity)
+        current = self.tenant.validity  # it may change while the look lasts
+        expired = validity != str(current)
         there = self.tenant.visible(folder)
         above = _older(there, since) if expired else int(last)
         fresh = [mail for mail in there if mail.uid > above]
@@ -147,7 +148,7 @@ class SimulatedReader:
             messages=[
                 RawMessage(ref=self._ref(mail), headers=_head(mail.content), overlap=mail.overlap) for mail in page
             ],
-            cursor=f"{self.tenant.validity}:{reached}{round_ends}",
+            cursor=f"{current}:{reached}{round_ends}",
             complete=complete,
         )
 
