@@ -186,8 +186,8 @@ MUTANTS = (
     Mutant(
         "where a cursor is void, only what is still to come is looked for",
         _WATCHER,
-        "since = self.clock.now() - await self._reach()",
-        "since = self.clock.now() + timedelta(days=30)",
+        "since=self.clock.now() - reach)",
+        "since=self.clock.now() + reach)",
     ),
     Mutant(
         "evidence is given up because the server asked us to slow down",

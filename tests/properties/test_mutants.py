@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 from properties.mutants import MUTANTS, Mutant
 
-pytestmark = pytest.mark.long
-
 _PROJECT = Path(__file__).parents[2]
 _COPIED = ("agent", "checks", "deploy/testbed", "tests")
 _JUDGES = ("test_judge_properties.py", "test_ledger_interleavings.py", "test_histories.py")
@@ -45,11 +43,18 @@ def examine(copy: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_bug_can_be_planted_in_the_code_as_it_is(mutant: Mutant) -> None:
+    assert (_PROJECT / mutant.file).read_text().count(mutant.good) == 1
+
+
+@pytest.mark.long
 def test_without_a_planted_bug_the_copy_passes(copy: Path) -> None:
     examined = examine(copy)
     assert examined.returncode == 0, examined.stdout[-3000:] + examined.stderr[-2000:]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_planted_bug_is_caught(mutant: Mutant, copy: Path) -> None:
     file = copy / mutant.file
