@@ -50,3 +50,16 @@ class Dialogue:
         # Raised here, out of the handlers, so that no chain leads to the library's error: that may quote a command.
         words = cleaned(self._transport.heard, self.secrets)
         raise unreadable(reason, f"could not {aim}: {what}", words)
+
+    def unless_refused(self, aim: str, talk: Callable[[], _Result]) -> _Result | None:
+        """Return the result of *talk* about a folder as `exchange` does; None if the server says no to it.
+
+        Raises:
+            MailboxUnreadable: anything else went wrong.
+        """
+        try:
+            return self.exchange(aim, talk, refused="folder")
+        except MailboxUnreadable as error:
+            if error.reason != "folder":
+                raise
+            return None

@@ -130,12 +130,7 @@ def _is_another(session: Session, folder: Folder, cursor: Cursor) -> bool:
     if cursor.stored is None:
         return False
     ask = partial(session.client.fetch_set, str(cursor.uid), STORED)
-    try:
-        answers = session.dialogue.exchange(f"look into {folder.name}", ask, refused="folder")
-    except MailboxUnreadable as error:
-        if error.reason != "folder":
-            raise
-        return False
+    answers = session.dialogue.unless_refused(f"look into {folder.name}", ask) or {}
     found = in_seconds(stored(answers.get(cursor.uid, {})))
     return found is not None and found != cursor.stored
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from checks.core.reply import clean_text
-from checks.errors import MailboxUnreadable
 from checks.wire.imap.session import Session
 
 _MAX_NAME = 200
@@ -32,11 +31,8 @@ def attribute(flag: bytes | str) -> str:
 
 def _listed(folder: str, session: Session) -> frozenset[str] | None:
     ask = partial(session.client.list_folders, "", folder)
-    try:
-        entries = session.dialogue.exchange(f"list the folder {folder}", ask, refused="folder")
-    except MailboxUnreadable as error:
-        if error.reason != "folder":
-            raise
+    entries = session.dialogue.unless_refused(f"list the folder {folder}", ask)
+    if entries is None:
         return None
     # A name with a wildcard in it lists others too.
     return frozenset(attribute(flag) for flags, _, name in entries if str(name) == folder for flag in flags)
